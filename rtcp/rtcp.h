@@ -1,0 +1,277 @@
+/* rtcp: robust TCP. A bidirectional byte stream with the service of TCP that never breaks because of the network.
+ *
+ * A stream outlives every TCP connection that carries it: it reconnects and delivers every byte exactly once, in order.
+ * It ends when an application ends it, or on proof that the peer process is gone; no timer ends it. (Ekwall, Urban,
+ * Schiper, "Robust TCP Connections for Fault-Tolerant Distributed Computing"; wire and states: rtcp/PROTOCOL.md.)
+ *
+ * This is the event-driven face: everything runs on the caller's ev_loop, no thread is made.
+ *
+ * Rules that hold for every function and callback here:
+ *   thread     the thread of the endpoint's loop only.
+ *   callbacks  run from the loop, never from inside a call of yours; any function may be called from any callback,
+ *              also rtcp_close on the stream that is calling. A callback left NULL is not called.
+ *   ownership  options, addresses and bytes are copied during the call; handles belong to the library and stay valid
+ *              until the callback named at the call that made them.
+ *   errors     0 (or a count) on success, else a negative code of base/status.h; base_status_text() says what to do.
+ *              On failure nothing was changed unless the call says so.
+ */
+#ifndef HOLDFAST_RTCP_H
+#define HOLDFAST_RTCP_H
+
+#include "rtcp/base/bytes.h"
+#include "rtcp/base/status.h"
+#include "rtcp/base/time.h"
+#include "rtcp/base/trace.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RTCP_API __attribute__((visibility("default")))
+
+#define RTCP_PROBE_DATA_SIZE 32 /* opaque bytes that a probe carries */
+#define RTCP_NAME_MAX 255       /* bytes of a service name */
+#define RTCP_KEY_MAX 64         /* bytes of a pre-shared key */
+#define RTCP_KEY_MIN 16
+#define RTCP_RING_MIN 4096
+#define RTCP_RING_MAX (1u << 30)
+#define RTCP_ADDRESS_TEXT 64 /* "[ipv6%scope]:port" with its end */
+
+struct ev_loop;
+struct rtcp_endpoint;
+struct rtcp_listener;
+struct rtcp_stream;
+
+/* ------------------------------------------------------------------------------------------------ endpoint */
+
+/* Counters of an endpoint since it was opened. */
+struct rtcp_stats {
+    uint64_t sessions;             /* streams alive now, lingering ones included */
+    uint64_t connections_accepted; /* TCP connections that came in */
+    uint64_t handshakes_refused;   /* answered with REFUSE */
+    uint64_t handshakes_dropped;   /* garbage, too slow, or pushed out by newer ones */
+    uint64_t resumes;              /* TCP connections replaced in a session, either role */
+    uint64_t datagrams_sent;
+    uint64_t datagrams_received;
+    uint64_t messages_dropped; /* control messages with an unknown id, a wrong tag or an impossible count */
+    uint64_t acks_stale;       /* acknowledgements below what was acknowledged before */
+};
+
+struct rtcp_endpoint_options {
+    size_t streams_max;       /* streams and half-open connections at once: 1 .. 2^20; default 65536 */
+    const uint8_t *key;       /* pre-shared key of RTCP_KEY_MIN .. RTCP_KEY_MAX bytes, or NULL for none */
+    size_t key_size;          /* then only holders of the key can open, resume and control streams */
+    uint32_t key_id;          /* names the key on the wire */
+    uint64_t seed;            /* of jitter and identifiers; 0: from the kernel. Tests pass a number */
+    struct base_trace trace;  /* typed events; {0} for none */
+};
+
+/* Fills in the defaults. */
+RTCP_API void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o);
+
+/* Opens an endpoint on a loop: one identity (a random 64-bit incarnation) and one UDP control port, shared by all its
+ * streams of both roles. A program normally has one.
+ *
+ *   loop     borrowed until rtcp_endpoint_close returns.
+ *   options  NULL for the defaults; copied.
+ *   returns  0; BASE_E_RANGE (an option is out of range), BASE_E_NOMEM, BASE_E_SYSTEM (sockets: see errno).
+ */
+RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop,
+                                              const struct rtcp_endpoint_options *options,
+                                              struct rtcp_endpoint **ret_endpoint);
+
+/* Closes the endpoint at once: streams still open are aborted (their peers are told once, best effort), lingering ones
+ * are given up, listeners end, no callback runs any more. To leave nothing behind, close the streams first and run the
+ * loop until their on_closed. Accepts NULL. Must not be called from a callback of the same endpoint. */
+RTCP_API void rtcp_endpoint_close(struct rtcp_endpoint *endpoint);
+
+RTCP_API void rtcp_endpoint_stats(const struct rtcp_endpoint *endpoint, struct rtcp_stats *ret_stats);
+
+/* The incarnation of this endpoint: 64 random bits made when it was opened, never 0. */
+RTCP_API uint64_t rtcp_endpoint_incarnation(const struct rtcp_endpoint *endpoint);
+
+/* ------------------------------------------------------------------------------------------------ streams */
+
+/* Something that was learned about the peer; a hint for failure detectors, never a verdict of this layer. */
+enum rtcp_evidence {
+    RTCP_EVIDENCE_REFUSED,      /* the host is up, nothing listens on the port (RST or ICMP) */
+    RTCP_EVIDENCE_UNREACHABLE,  /* the network says: no route */
+    RTCP_EVIDENCE_SILENT,       /* a connection attempt ran into its deadline */
+    RTCP_EVIDENCE_WRONG_PEER,   /* another service, another name or a bad key answered */
+    RTCP_EVIDENCE_UNKNOWN,      /* the peer's endpoint does not know this stream */
+    RTCP_EVIDENCE_HEARD,        /* an authentic message after at least a second of silence */
+};
+
+struct rtcp_stream_callbacks {
+    /* Bytes, the end of the peer's bytes, or an error can be read: call rtcp_recv. Called again only after rtcp_recv
+     * has been called at least once since; a callback that does not read therefore pauses the stream. */
+    void (*on_readable)(void *user, struct rtcp_stream *stream);
+
+    /* There is room in the ring and a live connection. Called after rtcp_send or rtcp_reserve returned BASE_E_AGAIN,
+     * and after each (re)connection. */
+    void (*on_writable)(void *user, struct rtcp_stream *stream);
+
+    /* The stream has a live TCP connection (up) or lost it (not up). A fact about the path, never about the peer. */
+    void (*on_link)(void *user, struct rtcp_stream *stream, bool up);
+
+    void (*on_evidence)(void *user, struct rtcp_stream *stream, enum rtcp_evidence evidence);
+
+    /* The peer's latest RTCP_PROBE_DATA_SIZE bytes, with the probe that carried them. Authentic, but they may be old,
+     * repeated or out of order: put a round number inside. */
+    void (*on_probe_data)(void *user, struct rtcp_stream *stream, const uint8_t data[RTCP_PROBE_DATA_SIZE]);
+
+    /* The last callback: the handle is invalid when it returns. status is 0 when both sides have everything,
+     * BASE_E_CLOSED when this side aborted, BASE_E_EXPIRED when lingering reached its limit, else why the stream ended:
+     * BASE_E_RESET, BASE_E_PEER_GONE, BASE_E_PEER_FORGOT, BASE_E_NEVER_CONFIRMED, BASE_E_REFUSED, BASE_E_PROTOCOL.
+     * unacknowledged: bytes accepted by rtcp_send that the peer never acknowledged reading; their fate is unknown. */
+    void (*on_closed)(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged);
+};
+
+struct rtcp_stream_options {
+    uint32_t ring;            /* bytes kept for resending: RTCP_RING_MIN .. RTCP_RING_MAX, default 1 MiB; rounded up
+                                 to a power of two. rtcp_send says BASE_E_AGAIN when they are all unacknowledged */
+    bool no_early_data;       /* client: send nothing before the server accepted */
+    bool early_data_with_key; /* client: with a pre-shared key, send early data all the same (it can be replayed) */
+    bool retry_refused;       /* client: keep trying where the first attempt finds nobody or a final refusal */
+    base_time idle_probe;     /* a stream that only waits asks for a sign of life this often: BASE_S(1) .., default
+                                 15 s; BASE_NEVER: not at all */
+    base_time linger_max;     /* background closing without contact ends after this: default 10 min, not 0 */
+    const char *service;      /* client: the service name expected; NULL takes any at first and keeps what it found */
+};
+
+RTCP_API void rtcp_stream_options_default(struct rtcp_stream_options *o);
+
+/* Opens a stream to a server. Returns at once; sending may begin at once, too: bytes travel with the opening.
+ *
+ *   address    "host:port", "[ipv6]:port"; a name is looked up here, once, and that blocks: pass a number to avoid it.
+ *   callbacks  copied; user is passed back as the first argument of each.
+ *   returns    0; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host), BASE_E_RANGE (an option or too many
+ *              streams), BASE_E_NOMEM. What happens later is told by on_link and on_closed: with nobody there at the
+ *              first attempt, or a final refusal before the first acceptance, on_closed(BASE_E_REFUSED) unless
+ *              retry_refused; silence is retried for ever.
+ *   handle     valid until on_closed returned or the endpoint is closed.
+ *   source     paper 3.1; PROTOCOL.md "Opening".
+ */
+RTCP_API BASE_MUST_USE int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address,
+                                        const struct rtcp_stream_options *options,
+                                        const struct rtcp_stream_callbacks *callbacks, void *user,
+                                        struct rtcp_stream **ret_stream);
+
+/* Sets the callbacks of an accepted stream; call it from on_accept. */
+RTCP_API void rtcp_stream_set_callbacks(struct rtcp_stream *stream,
+                                        const struct rtcp_stream_callbacks *callbacks, void *user);
+
+/* Takes up to size bytes into the ring and sends what the connection takes now; works during a disconnection, too.
+ *
+ *   returns  the count taken (may be less than size); BASE_E_AGAIN when the ring is full: wait for on_writable;
+ *            BASE_E_CLOSED after rtcp_shutdown or rtcp_close here, or after the peer closed (it will read no more).
+ */
+RTCP_API BASE_MUST_USE int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size);
+
+/* The contiguous free room of the ring, to encode into without a copy: *ret_room points at ret_room->size bytes.
+ * Valid until the next call on this stream. Same errors as rtcp_send. */
+RTCP_API BASE_MUST_USE int rtcp_reserve(struct rtcp_stream *stream, struct base_span *ret_room);
+
+/* Sends the first size bytes of the room that rtcp_reserve gave. BASE_E_RANGE when size is more than that. */
+RTCP_API BASE_MUST_USE int rtcp_commit(struct rtcp_stream *stream, size_t size);
+
+/* Free bytes in the ring now. */
+RTCP_API size_t rtcp_room(const struct rtcp_stream *stream);
+
+/* Reads up to size (>= 1) bytes.
+ *
+ *   returns  the count; 0 at the end of the peer's bytes (it shut down or closed and everything was read: never
+ *            invented from a broken connection); BASE_E_AGAIN: wait for on_readable; BASE_E_CLOSED after rtcp_close.
+ */
+RTCP_API BASE_MUST_USE int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size);
+
+/* Ends the sending direction after what was accepted so far; the peer reads the end. 0, or BASE_E_CLOSED. */
+RTCP_API int rtcp_shutdown(struct rtcp_stream *stream);
+
+enum rtcp_linger {
+    RTCP_LINGER_ABORT,      /* forget unsent bytes and tell the peer */
+    RTCP_LINGER_BACKGROUND, /* deliver everything first, in the background, however long the link is down; ends
+                               without contact for options.linger_max */
+};
+
+/* Gives the stream up. No callback but on_closed runs afterwards; it runs when the closing is complete. What the peer
+ * still sends is not read. Calling it twice is allowed; abort overtakes background. (Paper 3.3; PROTOCOL.md "Closing".)
+ */
+RTCP_API void rtcp_close(struct rtcp_stream *stream, enum rtcp_linger linger);
+
+/* The bytes that ride on the next probes, the newest only, and asks for a probe now. Never queued, may be lost; costs
+ * one datagram. */
+RTCP_API void rtcp_set_probe_data(struct rtcp_stream *stream, const uint8_t data[RTCP_PROBE_DATA_SIZE]);
+
+/* A user pointer's later change, for programs that learn whom a stream belongs to from its first bytes. */
+RTCP_API void rtcp_stream_set_user(struct rtcp_stream *stream, void *user);
+
+enum rtcp_state {
+    RTCP_OPENING,  /* not yet accepted */
+    RTCP_ATTACHED, /* open, with a live connection */
+    RTCP_DETACHED, /* open, between two connections */
+    RTCP_CLOSING,  /* closed here, not yet complete */
+    RTCP_DEAD,     /* over; on_closed is on its way */
+};
+
+/* What a stream knows about itself; the three numbers the paper plans (2.1) come first. */
+struct rtcp_info {
+    uint64_t unacknowledged;        /* bytes sent, not yet acknowledged by the peer's reader */
+    base_time oldest_unacknowledged; /* age of the oldest of them, to 100 ms or so; 0 when there are none */
+    base_time blocked_send;         /* how long the ring has been full; 0 when it is not */
+    base_time blocked_receive;      /* how long since the last byte was read */
+    enum rtcp_state state;
+    bool is_client;
+    bool is_confirmed;              /* both sides know that the other knows */
+    uint64_t sent;                  /* bytes accepted from the application since the opening */
+    uint64_t received;              /* bytes handed to the application */
+    uint64_t repeated;              /* bytes written again to a later connection */
+    uint32_t connections;           /* TCP connections used so far */
+    uint32_t attempt;               /* number of the newest connection attempt */
+    base_time disconnected;         /* how long without a live connection; 0 when there is one */
+    base_time round_trip;           /* smoothed, of probes; 0 when unknown */
+    base_time silent;               /* since the last authentic sign of the peer */
+    enum rtcp_evidence evidence;    /* the last one; meaningless before the first */
+    uint64_t peer_incarnation;      /* 0 before the first contact */
+    uint32_t id;                    /* of the stream: the CID the server chose, 0 before that */
+};
+
+RTCP_API void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info);
+
+/* The peer's address as text, such as "10.0.0.1:7000"; "" before the first connection. Static per stream. */
+RTCP_API const char *rtcp_peer_address(const struct rtcp_stream *stream);
+
+/* ------------------------------------------------------------------------------------------------ listeners */
+
+struct rtcp_listen_options {
+    struct rtcp_stream_options stream; /* of accepted streams: ring, idle_probe, linger_max */
+    const char *service;               /* the name of this service: at most RTCP_NAME_MAX bytes; NULL: made of the
+                                          machine, the network namespace, the address and the port */
+    int backlog;                       /* default 128 */
+};
+
+RTCP_API void rtcp_listen_options_default(struct rtcp_listen_options *o);
+
+/* A client opened a stream. Call rtcp_stream_set_callbacks here; a stream without callbacks is only kept. The handle
+ * is valid until its on_closed returned. */
+typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream);
+
+/* Listens for streams. The first listener gives the endpoint's UDP control port its number and address.
+ *
+ *   address  "host:port", "[::]:port", ":port" (all IPv4 addresses), port 0 for any.
+ *   returns  0; BASE_E_INVALID (address), BASE_E_RANGE, BASE_E_NOMEM, BASE_E_SYSTEM (errno, such as EADDRINUSE; the
+ *            UDP port of the same number is needed, too).
+ *   handle   valid until rtcp_listener_close or the endpoint's end.
+ */
+RTCP_API BASE_MUST_USE int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address,
+                                       const struct rtcp_listen_options *options, rtcp_on_accept *on_accept,
+                                       void *user, struct rtcp_listener **ret_listener);
+
+/* The address it listens on, as text with the real port. Valid as long as the handle. */
+RTCP_API const char *rtcp_listener_address(const struct rtcp_listener *listener);
+
+/* Accepts no new streams any more: openings are refused for good. The socket stays open while streams that came in
+ * through it live, because they need it to come back (paper 2.2). Accepts NULL. */
+RTCP_API void rtcp_listener_close(struct rtcp_listener *listener);
+
+#endif
