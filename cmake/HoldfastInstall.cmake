@@ -8,6 +8,10 @@ endif()
 set(header_dir ${CMAKE_INSTALL_INCLUDEDIR}/holdfast)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/holdfast)
 
+# Relative, so that an installation may be moved.
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+    OUTPUT_VARIABLE HOLDFAST_PC_PREFIX)
+
 foreach(layer IN LISTS layers)
     install(TARGETS holdfast-${layer} EXPORT holdfast
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
