@@ -29,13 +29,13 @@
 
 #define RTCP_API __attribute__((visibility("default")))
 
-#define RTCP_PROBE_DATA_SIZE 32 /* opaque bytes that a probe carries */
-#define RTCP_NAME_MAX 255       /* bytes of a service name */
-#define RTCP_KEY_MAX 64         /* bytes of a pre-shared key */
-#define RTCP_KEY_MIN 16
-#define RTCP_RING_MIN 4096
-#define RTCP_RING_MAX (1u << 30)
-#define RTCP_ADDRESS_TEXT 64 /* "[ipv6%scope]:port" with its end */
+#define RTCP_PROBE_DATA_SIZE 32  /* opaque bytes that a probe carries */
+#define RTCP_NAME_MAX        255 /* bytes of a service name */
+#define RTCP_KEY_MAX         64  /* bytes of a pre-shared key */
+#define RTCP_KEY_MIN         16
+#define RTCP_RING_MIN        4096
+#define RTCP_RING_MAX        (1u << 30)
+#define RTCP_ADDRESS_TEXT    64 /* "[ipv6%scope]:port" with its end */
 
 struct ev_loop;
 struct rtcp_endpoint;
@@ -58,12 +58,12 @@ struct rtcp_stats {
 };
 
 struct rtcp_endpoint_options {
-    size_t streams_max;       /* streams and half-open connections at once: 1 .. 2^20; default 65536 */
-    const uint8_t *key;       /* pre-shared key of RTCP_KEY_MIN .. RTCP_KEY_MAX bytes, or NULL for none */
-    size_t key_size;          /* then only holders of the key can open, resume and control streams */
-    uint32_t key_id;          /* names the key on the wire */
-    uint64_t seed;            /* of jitter and identifiers; 0: from the kernel. Tests pass a number */
-    struct base_trace trace;  /* typed events; {0} for none */
+    size_t streams_max;      /* streams and half-open connections at once: 1 .. 2^20; default 65536 */
+    const uint8_t *key;      /* pre-shared key of RTCP_KEY_MIN .. RTCP_KEY_MAX bytes, or NULL for none */
+    size_t key_size;         /* then only holders of the key can open, resume and control streams */
+    uint32_t key_id;         /* names the key on the wire */
+    uint64_t seed;           /* of jitter and identifiers; 0: from the kernel. Tests pass a number */
+    struct base_trace trace; /* typed events; {0} for none */
 };
 
 /* Fills in the defaults. */
@@ -76,8 +76,7 @@ RTCP_API void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o);
  *   options  NULL for the defaults; copied.
  *   returns  0; BASE_E_RANGE (an option is out of range), BASE_E_NOMEM, BASE_E_SYSTEM (sockets: see errno).
  */
-RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop,
-                                              const struct rtcp_endpoint_options *options,
+RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options *options,
                                               struct rtcp_endpoint **ret_endpoint);
 
 /* Closes the endpoint at once: streams still open are aborted (their peers are told once, best effort), lingering ones
@@ -94,12 +93,12 @@ RTCP_API uint64_t rtcp_endpoint_incarnation(const struct rtcp_endpoint *endpoint
 
 /* Something that was learned about the peer; a hint for failure detectors, never a verdict of this layer. */
 enum rtcp_evidence {
-    RTCP_EVIDENCE_REFUSED,      /* the host is up, nothing listens on the port (RST or ICMP) */
-    RTCP_EVIDENCE_UNREACHABLE,  /* the network says: no route */
-    RTCP_EVIDENCE_SILENT,       /* a connection attempt ran into its deadline */
-    RTCP_EVIDENCE_WRONG_PEER,   /* another service, another name or a bad key answered */
-    RTCP_EVIDENCE_UNKNOWN,      /* the peer's endpoint does not know this stream */
-    RTCP_EVIDENCE_HEARD,        /* an authentic message after at least a second of silence */
+    RTCP_EVIDENCE_REFUSED,     /* the host is up, nothing listens on the port (RST or ICMP) */
+    RTCP_EVIDENCE_UNREACHABLE, /* the network says: no route */
+    RTCP_EVIDENCE_SILENT,      /* a connection attempt ran into its deadline */
+    RTCP_EVIDENCE_WRONG_PEER,  /* another service, another name or a bad key answered */
+    RTCP_EVIDENCE_UNKNOWN,     /* the peer's endpoint does not know this stream */
+    RTCP_EVIDENCE_HEARD,       /* an authentic message after at least a second of silence */
 };
 
 struct rtcp_stream_callbacks {
@@ -158,8 +157,8 @@ RTCP_API BASE_MUST_USE int rtcp_connect(struct rtcp_endpoint *endpoint, const ch
                                         struct rtcp_stream **ret_stream);
 
 /* Sets the callbacks of an accepted stream; call it from on_accept. */
-RTCP_API void rtcp_stream_set_callbacks(struct rtcp_stream *stream,
-                                        const struct rtcp_stream_callbacks *callbacks, void *user);
+RTCP_API void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct rtcp_stream_callbacks *callbacks,
+                                        void *user);
 
 /* Takes up to size bytes into the ring and sends what the connection takes now; works during a disconnection, too.
  *
@@ -216,24 +215,24 @@ enum rtcp_state {
 
 /* What a stream knows about itself; the three numbers the paper plans (2.1) come first. */
 struct rtcp_info {
-    uint64_t unacknowledged;        /* bytes sent, not yet acknowledged by the peer's reader */
+    uint64_t unacknowledged;         /* bytes sent, not yet acknowledged by the peer's reader */
     base_time oldest_unacknowledged; /* age of the oldest of them, to 100 ms or so; 0 when there are none */
-    base_time blocked_send;         /* how long the ring has been full; 0 when it is not */
-    base_time blocked_receive;      /* how long since the last byte was read */
+    base_time blocked_send;          /* how long the ring has been full; 0 when it is not */
+    base_time blocked_receive;       /* how long since the last byte was read */
     enum rtcp_state state;
     bool is_client;
-    bool is_confirmed;              /* both sides know that the other knows */
-    uint64_t sent;                  /* bytes accepted from the application since the opening */
-    uint64_t received;              /* bytes handed to the application */
-    uint64_t repeated;              /* bytes written again to a later connection */
-    uint32_t connections;           /* TCP connections used so far */
-    uint32_t attempt;               /* number of the newest connection attempt */
-    base_time disconnected;         /* how long without a live connection; 0 when there is one */
-    base_time round_trip;           /* smoothed, of probes; 0 when unknown */
-    base_time silent;               /* since the last authentic sign of the peer */
-    enum rtcp_evidence evidence;    /* the last one; meaningless before the first */
-    uint64_t peer_incarnation;      /* 0 before the first contact */
-    uint32_t id;                    /* of the stream: the CID the server chose, 0 before that */
+    bool is_confirmed;           /* both sides know that the other knows */
+    uint64_t sent;               /* bytes accepted from the application since the opening */
+    uint64_t received;           /* bytes handed to the application */
+    uint64_t repeated;           /* bytes written again to a later connection */
+    uint32_t connections;        /* TCP connections used so far */
+    uint32_t attempt;            /* number of the newest connection attempt */
+    base_time disconnected;      /* how long without a live connection; 0 when there is one */
+    base_time round_trip;        /* smoothed, of probes; 0 when unknown */
+    base_time silent;            /* since the last authentic sign of the peer */
+    enum rtcp_evidence evidence; /* the last one; meaningless before the first */
+    uint64_t peer_incarnation;   /* 0 before the first contact */
+    uint32_t id;                 /* of the stream: the CID the server chose, 0 before that */
 };
 
 RTCP_API void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info);
@@ -264,8 +263,8 @@ typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct r
  *   handle   valid until rtcp_listener_close or the endpoint's end.
  */
 RTCP_API BASE_MUST_USE int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address,
-                                       const struct rtcp_listen_options *options, rtcp_on_accept *on_accept,
-                                       void *user, struct rtcp_listener **ret_listener);
+                                       const struct rtcp_listen_options *options, rtcp_on_accept *on_accept, void *user,
+                                       struct rtcp_listener **ret_listener);
 
 /* The address it listens on, as text with the real port. Valid as long as the handle. */
 RTCP_API const char *rtcp_listener_address(const struct rtcp_listener *listener);

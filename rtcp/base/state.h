@@ -19,8 +19,8 @@ struct base_state {
 
 /* Moves `*state` to `next`, checks that the rules allow it, and tells the trace why. A move to the same state is an
  * error unless the rules name it. */
-static inline void base_state_move(const struct base_state *rules, int *state, int next,
-                                   const struct base_trace *trace, struct base_event event)
+static inline void base_state_move(const struct base_state *rules, int *state, int next, const struct base_trace *trace,
+                                   struct base_event event)
 {
     CHECK((rules[*state].next & BASE_TO(next)) != 0);
     event.field[BASE_TRACE_FIELDS - 2].key = "from";

@@ -15,7 +15,7 @@ typedef uint64_t base_time;
 #define BASE_NEVER UINT64_MAX
 #define BASE_US(n) ((base_time)(n)*1000u)
 #define BASE_MS(n) ((base_time)(n)*1000000u)
-#define BASE_S(n) ((base_time)(n)*1000000000u)
+#define BASE_S(n)  ((base_time)(n)*1000000000u)
 
 /* Sum that stays at BASE_NEVER instead of wrapping. */
 static inline base_time base_time_add(base_time t, base_time d)
