@@ -1,7 +1,7 @@
 /* replication: a replicated state machine. Submit a command on any member; it is applied once, in one order, on all.
  *
- * A partition is masked: the majority goes on, a replica that was cut off gets every missed command once, in order, when
- * the link is back, through channels that never broke; the application forwards nothing. (Ekwall, Urban, Schiper,
+ * A partition is masked: the majority goes on, a replica that was cut off gets every missed command once, in order,
+ * when the link is back, through channels that never broke; the application forwards nothing. (Ekwall, Urban, Schiper,
  * section 1; replication/PROTOCOL.md.)
  *
  * Thread, callbacks, ownership and errors: as in membership/membership.h, whose callbacks this layer passes on.
@@ -13,7 +13,8 @@
 
 #define REPLICA_API __attribute__((visibility("default")))
 
-#define REPLICA_COMMAND_MAX GROUP_MESSAGE_MAX /* bytes of one command */
+#define REPLICA_COMMAND_MAX (GROUP_MESSAGE_MAX - 16) /* bytes of one command: the rest is room for this layer's head   \
+                                                      */
 
 struct replica;
 struct replica_answer; /* where apply writes its answer */
@@ -22,7 +23,7 @@ struct replica_reader; /* from where load reads it */
 
 /* One command, as apply sees it: everything here is the same on every replica. */
 struct replica_command {
-    uint64_t index;  /* place in the order */
+    uint64_t index; /* place in the order */
     uint64_t term;
     uint32_t origin; /* member on which it was submitted */
     uint64_t number; /* numbered per submitting process */
@@ -42,8 +43,18 @@ struct replica_machine {
     int (*load)(void *user, struct replica_reader *reader);
 };
 
-/* Appends to the answer; copies. Answers above 512 MiB end the process: bound them in apply. */
+/* Appends to the answer; copies. Answers above 512 MiB end the process: bound them in apply. Only the member on which
+ * the command was submitted keeps the bytes, so nothing may depend on them. */
 REPLICA_API void replica_answer_add(struct replica_answer *answer, const void *data, size_t size);
+
+/* Appends to the saved state; copies. 0, BASE_E_NOMEM or BASE_E_RANGE (too large): give it back from save. */
+REPLICA_API BASE_MUST_USE int replica_writer_add(struct replica_writer *writer, const void *data, size_t size);
+
+/* Takes the next size bytes of a saved state, all or none. 0, or BASE_E_RANGE when fewer are left: the state is cut. */
+REPLICA_API BASE_MUST_USE int replica_reader_take(struct replica_reader *reader, void *ret_data, size_t size);
+
+/* Bytes not yet taken. */
+REPLICA_API size_t replica_reader_left(const struct replica_reader *reader);
 
 struct replica_options {
     struct group_options group;
@@ -89,7 +100,7 @@ struct replica_stats {
     uint64_t pending;    /* submitted here, not yet answered */
     uint64_t save_calls; /* times save ran */
     uint64_t load_calls;
-    uint64_t unknown;    /* commands whose outcome was told as unknown */
+    uint64_t unknown; /* commands whose outcome was told as unknown */
 };
 
 REPLICA_API void replica_stats(const struct replica *replica, struct replica_stats *ret_stats);
