@@ -260,7 +260,7 @@ static void flow_send(struct flow *f)
 static void flow_note_arrival(struct flow *f, size_t size)
 {
     base_time now = clock_now();
-    base_time gap = base_time_since(now, f->last_arrival);
+    base_time gap = f->received == 0 ? 0 : base_time_since(now, f->last_arrival);
     f->last_arrival = now;
     f->received += size;
     if (gap > f->gap_max) {

@@ -131,7 +131,12 @@ class Processes:
 
 
 class Host:
-    """One machine of the lab. address is its IPv4 address, address6 its IPv6 address in brackets."""
+    """One machine of the lab.
+
+    address   its IPv4 address, for the other hosts
+    address6  its IPv6 address in brackets, for the other hosts
+    inner     the IPv4 address its own programs listen at: the same, but in a relay lab
+    """
 
     def __init__(self, lab, number, namespace):
         self.lab = lab
@@ -139,6 +144,7 @@ class Host:
         self.name = f"s{number}"
         self.address = f"10.99.0.{number}"
         self.address6 = f"[fd99::{number}]"
+        self.inner = self.address
         self.port = f"p{number}"  # its port of the bridge, in the middle
         self.namespace = namespace
 
@@ -240,6 +246,9 @@ class Lab:
 
     def _nft(self, rules, namespace=None):
         self._command(self.middle if namespace is None else namespace, ["nft", "-f", "-"], rules)
+
+    def expose(self, host, port):
+        """Says that programs of the host listen at (host.inner, port). A relay lab must know; here nothing is needed."""
 
     # -------------------------------------------------------------------------------------------- cuts
 
