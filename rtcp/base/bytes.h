@@ -65,6 +65,14 @@ static inline void base_copy(void *to, const void *from, size_t size)
     }
 }
 
+/* The same for ranges that may overlap. */
+static inline void base_move(void *to, const void *from, size_t size)
+{
+    if (size > 0) {
+        memmove(to, from, size);
+    }
+}
+
 static inline void base_zero(void *at, size_t size)
 {
     if (size > 0) {
