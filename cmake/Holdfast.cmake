@@ -98,12 +98,20 @@ function(holdfast_library name)
     set_target_properties(${full}-objects PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
     target_link_libraries(${full}-objects PRIVATE holdfast_flags ${L_LINK})
 
+    # Without the layer below there can be tests of the cores, but no shared library.
+    holdfast_static_uses(static_uses missing ${L_USES})
     list(TRANSFORM L_USES PREPEND holdfast- OUTPUT_VARIABLE shared_uses)
-    list(TRANSFORM shared_uses APPEND -static OUTPUT_VARIABLE static_uses)
+    if(missing)
+        message(STATUS "${full}: ${missing} has no sources yet, no shared library")
+        list(APPEND static_uses holdfast-base-static)
+    endif()
 
     add_library(${full}-static STATIC $<TARGET_OBJECTS:${full}-objects> ${objects})
     set_target_properties(${full}-static PROPERTIES LINKER_LANGUAGE C)
     target_link_libraries(${full}-static PUBLIC ${static_uses} ${L_LINK} holdfast_flags)
+    if(missing)
+        return()
+    endif()
 
     add_library(${full} SHARED $<TARGET_OBJECTS:${full}-objects> ${objects})
     add_library(holdfast::${name} ALIAS ${full})
