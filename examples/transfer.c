@@ -523,9 +523,10 @@ static void report_flow(struct flow *f, bool watch, bool is_quiet)
     if (watch) {
         event(f, "progress",
               ",\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"up\":%s,\"connections\":%" PRIu32
-              ",\"unacknowledged\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"down_ms\":%.0f",
+              ",\"unacknowledged\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"breaks_in_flight\":%" PRIu64
+              ",\"breaks_resent\":%" PRIu64,
               f->sent, f->received, f->is_up ? "true" : "false", info.connections, info.unacknowledged, info.repeated,
-              (double)info.disconnected / 1e6);
+              f->breaks_in_flight, f->breaks_resent);
     }
     if (!is_quiet) {
         fprintf(stderr, "sent %.1f MiB, received %.1f MiB, link %s, %.1f KiB unacknowledged\n", mebibytes(f->sent),

@@ -1,0 +1,58 @@
+"""TCP connections that are destroyed under a stream, again and again, while it is busy (design 2.4; section 5)."""
+
+import netlab
+import nettest
+import party
+
+BREAKS = 100
+SIZE = 96 << 20
+RATE = 8 << 20
+
+
+def is_up_again(who, mark):
+    return who.wait("the next connection", 20,
+                    lambda e: e["event"] == "done" or (e["event"] == "link" and e["up"]), mark)
+
+
+def hits(who):
+    progress = who.last("done") or who.last("progress") or {}
+    return progress.get("breaks_in_flight", 0)
+
+
+def break_until_enough(lab, server, client):
+    """Destroys the connection at one side and the other in turn, each time that data moves on it."""
+    count = 0
+    while min(hits(server), hits(client)) < BREAKS:
+        side, field = ((lab.hosts[0], "sport"), (lab.hosts[1], "dport"))[count % 2]
+        marks = server.mark(), client.mark()
+        if side.reset_connections(field, "=", f":{party.PORT}") > 0:
+            count += 1
+            for who, mark in zip((server, client), marks):
+                is_up_again(who, mark)
+        for who in (server, client):
+            assert not who.last("done"), f"the stream ended after {count} breaks: pace it slower"
+    return count
+
+
+def test_100_breaks_hit_data_in_flight():
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        words = ["--generate", SIZE, "--rate", RATE]
+        server = party.serve(a, *words)
+        client = party.send(b, a, *words)
+        for who in (server, client):
+            who.wait_received(1, 20)
+        count = break_until_enough(lab, server, client)
+        totals = server.finish(90), client.finish(90)
+        party.check_same(*totals, SIZE)
+        for total in totals:
+            assert total["breaks_in_flight"] >= BREAKS, total
+            assert total["repeated"] > 0, "bytes must have been lost with a connection, and written again"
+        print(f"    {count} connections destroyed; with bytes unacknowledged: {totals[0]['breaks_in_flight']} (server), "
+              f"{totals[1]['breaks_in_flight']} (client); after which bytes were written again: "
+              f"{totals[0]['breaks_resent']}, {totals[1]['breaks_resent']}; {totals[1]['connections']} connections, "
+              f"longest pause {max(t['gap_max_ms'] for t in totals):.0f} ms")
+
+
+if __name__ == "__main__":
+    nettest.main(globals())

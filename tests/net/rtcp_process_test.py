@@ -1,0 +1,228 @@
+"""Processes that die, restart, stop, or are replaced by others (design 2.3: what ends a stream, and what does not)."""
+
+import os
+import signal
+import socket
+import tempfile
+
+import netlab
+import nettest
+import party
+
+BUSY_LIMIT = 2.0   # seconds from reachability to the end of a stream whose peer is gone, with data waiting
+IDLE_LIMIT = 17.0  # ... without
+
+
+def stays(who, seconds):
+    """The stream of `who` is not over for so long."""
+    end = netlab.now() + seconds
+    while netlab.now() < end:
+        who.wait("a sign of life", 10, lambda e: e["event"] == "progress", who.mark())
+    assert not who.all_of("done"), f"{who.name} ended: {who.last('done')}"
+
+
+def ended_gone(client, limit, reachable):
+    done = client.done(limit + 20)
+    late = done["at_ns"] / 1e9 - reachable
+    assert done["status"] == "PEER_GONE", done
+    print(f"    told {late:.3f} s after the new server was reachable")
+    assert late <= limit, f"told after {late:.2f} s, the limit is {limit} s"
+    assert client.finish(5, code=1)["ok"] is False
+
+
+def test_server_killed_and_restarted_while_busy():
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep")
+        client = party.send(b, a, "--generate", "1G", "--rate", "4M")
+        server.wait_received(1 << 20, 20)
+        server.kill()
+        client.wait_kind("link", 5, up=False)
+        stays(client, 2)
+        again = party.serve(a, "--keep")
+        ended_gone(client, BUSY_LIMIT, again.last("listening")["at_ns"] / 1e9)
+        again.stop()
+
+
+def test_server_killed_and_restarted_behind_a_cut_while_busy():
+    """No FIN and no RST reaches the client: the first it hears is another incarnation."""
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep")
+        client = party.send(b, a, "--generate", "1G", "--rate", "4M")
+        server.wait_received(1 << 20, 20)
+        lab.cut(a, "drop")
+        server.kill()
+        again = party.serve(a, "--keep")
+        stays(client, 3)
+        ended_gone(client, BUSY_LIMIT, lab.heal(a))
+        again.stop()
+
+
+def test_server_killed_and_restarted_behind_a_cut_while_idle():
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep", "--hold")
+        client = party.send(b, a, "--generate", 1000, "--hold")
+        server.wait_received(1000, 20)
+        client.wait("everything acknowledged", 5, lambda e: e["event"] == "progress" and e["unacknowledged"] == 0
+                    and e["up"])
+        lab.cut(a, "drop")
+        server.kill()
+        again = party.serve(a, "--keep", "--hold")
+        ended_gone(client, IDLE_LIMIT, lab.heal(a))
+        again.stop()
+
+
+def test_server_killed_and_restarted_while_idle():
+    """The client sees the end of the connection at once, and looks again."""
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep", "--hold")
+        client = party.send(b, a, "--generate", 1000, "--hold")
+        server.wait_received(1000, 20)
+        client.wait("everything acknowledged", 5, lambda e: e["event"] == "progress" and e["unacknowledged"] == 0
+                    and e["up"])
+        server.kill()
+        client.wait_kind("link", 5, up=False)
+        stays(client, 2)
+        again = party.serve(a, "--keep", "--hold")
+        ended_gone(client, IDLE_LIMIT, again.last("listening")["at_ns"] / 1e9)
+        again.stop()
+
+
+def test_server_killed_for_good_never_ends_the_stream():
+    """A port where nobody listens proves nothing (a restart may come): evidence, attempts, no end."""
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep")
+        client = party.send(b, a, "--generate", "1G", "--rate", "4M")
+        server.wait_received(1 << 20, 20)
+        server.kill()
+        client.wait_kind("evidence", 5, kind="REFUSED")
+        stays(client, 4)
+
+
+def test_client_killed_leaves_the_server_at_work():
+    with netlab.open_lab(hosts=3) as lab:
+        a, b, c = lab.hosts
+        server = party.serve(a, "--keep", "--generate", "8M")
+        client = party.send(b, a, "--generate", "1G", "--rate", "4M")
+        server.wait_received(1 << 20, 20)
+        client.kill()
+        server.wait_kind("link", 5, up=False)
+        other = party.send(c, a, "--generate", "8M")
+        total = other.finish(30)
+        party.check_same(total, server.done(5), 8 << 20)
+        again = party.send(b, a, "--generate", "8M")
+        assert again.finish(30)["ok"]
+        assert len(server.all_of("done")) == 2, "the killed client's stream is kept: nothing proves that it is gone"
+        server.stop()
+
+
+def stopped(stop_server):
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        size = 48 << 20
+        words = ["--generate", size, "--rate", "12M"]
+        server = party.serve(a, *words)
+        client = party.send(b, a, *words)
+        sleeper, other = (server, client) if stop_server else (client, server)
+        other.wait_received(4 << 20, 20)
+        os.kill(sleeper.process.pid, signal.SIGSTOP)
+        stays(other, 5)
+        os.kill(sleeper.process.pid, signal.SIGCONT)
+        totals = server.finish(60), client.finish(60)
+        party.check_same(*totals, size)
+        print(f"    stopped for 5 s: {totals[1]['connections']} connections, "
+              f"{totals[0]['repeated'] + totals[1]['repeated']} bytes written again")
+
+
+def test_server_stopped_and_continued():
+    stopped(stop_server=True)
+
+
+def test_client_stopped_and_continued():
+    stopped(stop_server=False)
+
+
+def test_another_service_on_the_port_is_not_an_end():
+    """Another name answers: a moved address, a load balancer. The stream waits for its own."""
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep", "--service", "ours")
+        client = party.send(b, a, "--generate", "1G", "--rate", "4M", "--service", "ours")
+        server.wait_received(1 << 20, 20)
+        server.kill()
+        other = party.serve(a, "--keep", "--service", "theirs")
+        client.wait_kind("evidence", 5, kind="WRONG_PEER")
+        stays(client, 4)
+        assert not other.all_of("accepted"), "the other service must not get our stream"
+        other.stop()
+        again = party.serve(a, "--keep", "--service", "ours")
+        ended_gone(client, BUSY_LIMIT + 1, again.last("listening")["at_ns"] / 1e9)
+        again.stop()
+
+
+def test_a_service_of_another_kind_on_the_port_is_not_an_end():
+    """Something that does not speak the protocol answers with text and closes."""
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = party.serve(a, "--keep")
+        client = party.send(b, a, "--generate", "1G", "--rate", "4M")
+        server.wait_received(1 << 20, 20)
+        server.kill()
+        with a.socket() as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stranger.bind((a.address, party.PORT))
+            stranger.listen(16)
+            stranger.settimeout(10)
+            for _ in range(3):
+                connection, _ = stranger.accept()
+                with connection:
+                    connection.settimeout(2)
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            assert not client.all_of("done")
+        again = party.serve(a, "--keep")
+        ended_gone(client, BUSY_LIMIT + 1, again.last("listening")["at_ns"] / 1e9)
+        again.stop()
+
+
+def test_nobody_at_the_first_attempt_is_an_error_unless_asked():
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        client = party.send(b, a, "--generate", "1M")
+        assert client.finish(5, code=1)["status"] == "REFUSED"
+        patient = party.send(b, a, "--generate", "1M", "--retry")
+        patient.wait_kind("evidence", 5, kind="REFUSED")
+        stays(patient, 1)
+        server = party.serve(a, "--generate", "1M")
+        party.check_same(server.finish(20), patient.finish(20), 1 << 20)
+
+
+def key_file(byte):
+    file = tempfile.NamedTemporaryFile()
+    file.write(bytes([byte]) * 32)
+    file.flush()
+    return file
+
+
+def test_only_holders_of_the_key_are_served():
+    with netlab.open_lab(hosts=2) as lab, key_file(1) as ours, key_file(2) as theirs:
+        a, b = lab.hosts
+        server = party.serve(a, "--generate", "8M", "--key-file", ours.name)
+        for words in (["--key-file", theirs.name], []):
+            stranger = party.send(b, a, "--generate", "1M", *words)
+            assert stranger.finish(10, code=1)["status"] == "REFUSED"
+        assert not server.all_of("accepted")
+        client = party.send(b, a, "--generate", "8M", "--rate", "8M", "--key-file", ours.name)
+        client.wait_received(1 << 20, 10)
+        assert b.reset_connections("dport", "=", f":{party.PORT}") == 1
+        totals = server.finish(20), client.finish(20)
+        party.check_same(*totals, 8 << 20)
+        assert totals[1]["connections"] == 2
+
+
+if __name__ == "__main__":
+    nettest.main(globals())
