@@ -257,6 +257,7 @@ void found_link_up(struct found *f, uint32_t id, uint64_t incarnation, base_time
     p->is_linked = true;
     p->is_sent = false;
     p->has_heard = false;
+    p->is_owed = false;
     p->is_opened = false;
     p->disagrees = FOUND_REASON_NONE;
     if (incarnation != p->incarnation) {
@@ -302,9 +303,7 @@ static void receive_installed(struct found *f, struct found_peer *p, const struc
     }
     p->is_installed = true;
     p->has_heard = p->has_heard || m->heard;
-    if (!m->heard) {
-        p->is_sent = false; /* it does not know yet that we are in */
-    }
+    p->is_owed = p->is_owed || !m->heard;
 }
 
 void found_receive(struct found *f, uint32_t id, uint64_t incarnation, const struct found_message *m, base_time now)
@@ -356,7 +355,7 @@ static bool is_due(const struct found *f, const struct found_peer *p)
     if (!p->is_linked) {
         return false;
     }
-    return f->state == FOUND_SEEN || (f->state == FOUND_INSTALLED && !(p->has_heard && p->is_installed));
+    return f->state == FOUND_SEEN || (f->state == FOUND_INSTALLED && !p->has_heard);
 }
 
 void found_expire(struct found *f, base_time now)
@@ -384,19 +383,28 @@ base_time found_deadline(const struct found *f)
 
 /* ---------------------------------------------------------------------------------------------------- effects */
 
+static void make_send(const struct found *f, const struct found_peer *p, bool heard, struct found_effect *e)
+{
+    *e = (struct found_effect){.kind = FOUND_SEND, .to = p->id};
+    e->message.kind = f->state == FOUND_SEEN ? FOUND_SAYS_SEEN : FOUND_SAYS_INSTALLED;
+    e->message.heard = heard;
+    e->message.count = f->count;
+    base_copy(e->message.vector, f->vector, sizeof f->vector);
+}
+
 static bool poll_send(struct found *f, struct found_effect *e)
 {
     for (uint32_t i = 0; i < f->count; i++) {
         struct found_peer *p = &f->peer[i];
-        bool owes = f->state == FOUND_INSTALLED && p->is_linked; /* an answer, although it has heard us already */
 
-        if (i != f->self && !p->is_sent && (is_due(f, p) || owes)) {
+        if (i != f->self && !p->is_sent && is_due(f, p)) {
             p->is_sent = true;
-            *e = (struct found_effect){.kind = FOUND_SEND, .to = p->id};
-            e->message.kind = f->state == FOUND_SEEN ? FOUND_SAYS_SEEN : FOUND_SAYS_INSTALLED;
-            e->message.heard = f->state == FOUND_INSTALLED && p->is_installed;
-            e->message.count = f->count;
-            base_copy(e->message.vector, f->vector, sizeof f->vector);
+            make_send(f, p, false, e);
+            return true;
+        }
+        if (p->is_owed && p->is_linked) {
+            p->is_owed = false;
+            make_send(f, p, true, e);
             return true;
         }
     }

@@ -35,7 +35,7 @@ enum found_kind {
 /* A message of one founder to another; the link it comes by says from whom and as which incarnation. */
 struct found_message {
     enum found_kind kind;
-    bool heard; /* INSTALLED: the receiver's own INSTALLED has arrived, no answer is needed */
+    bool heard; /* INSTALLED: this answers the receiver's own INSTALLED, and is not answered */
     uint32_t count;
     uint64_t vector[GROUP_MEMBERS_MAX]; /* incarnations in the order of the ids */
 };
@@ -85,7 +85,8 @@ struct found_peer {
     bool is_sent;      /* our current message went out on this link and needs no repetition before the deadline */
     bool has_seen;     /* seen[] holds what it said last */
     bool is_installed; /* it said INSTALLED with our vector */
-    bool has_heard;    /* it knows that we are installed */
+    bool has_heard;    /* it answered our INSTALLED on this link */
+    bool is_owed;      /* an answer to its INSTALLED */
     bool is_opened;    /* FOUND_OPEN was told on this link */
     enum found_reason disagrees;
     uint64_t seen[GROUP_MEMBERS_MAX];
