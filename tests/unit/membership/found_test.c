@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #define FOUNDERS_MAX 5
-#define QUEUE_MAX    4096
+#define QUEUE_MAX    1024
 
 /* ---------------------------------------------------------------------------------------------------- a world */
 
@@ -123,14 +123,15 @@ static void start(struct world *w, uint32_t i)
     assert_int_equal(found_init(&n->found, &o, w->now), 0);
     for (uint32_t p = 0; p < w->count; p++) { /* what was under way to the former life is lost */
         w->queue[p][i].head = w->queue[p][i].tail = 0;
-        w->node[p].linked[i] = w->node[p].linked[i] != 0 ? w->node[p].linked[i] : 0;
     }
     pump(w, i);
 }
 
 static struct world *world_new(uint32_t count)
 {
-    world = (struct world){.count = count, .now = BASE_S(1)};
+    base_zero(&world, sizeof world); /* too large for a stack */
+    world.count = count;
+    world.now = BASE_S(1);
     for (uint32_t i = 0; i < count; i++) {
         start(&world, i);
     }
