@@ -151,18 +151,19 @@ static void pace_start(struct pace *p, uint64_t rate)
     *p = (struct pace){.rate = rate, .last = clock_now()};
 }
 
-/* Bytes that may pass now, at most `most`. */
+/* Bytes that may pass now, at most `most`. Refilled once a millisecond, so that a loop over it ends. */
 static size_t pace_allow(struct pace *p, size_t most)
 {
     if (p->rate == 0) {
         return most;
     }
     base_time now = clock_now();
-    double full = (double)p->rate * 0.02;
-    p->tokens += (double)p->rate * (double)base_time_since(now, p->last) / 1e9;
-    p->last = now;
-    if (p->tokens > full) {
-        p->tokens = full;
+    base_time passed = base_time_since(now, p->last);
+    if (passed >= BASE_MS(1)) {
+        double full = (double)p->rate * 0.02;
+        p->tokens += (double)p->rate * (double)passed / 1e9;
+        p->tokens = p->tokens > full ? full : p->tokens;
+        p->last = now;
     }
     return p->tokens < (double)most ? (size_t)p->tokens : most;
 }

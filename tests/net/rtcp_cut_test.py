@@ -142,13 +142,13 @@ def test_udp_blocked_all_the_time():
 def test_udp_blocked_for_a_while():
     with netlab.open_lab(hosts=2) as lab:
         a, b = lab.hosts
-        server = party.serve(a, "--generate", "32M", "--rate", "8M")
-        client = party.send(b, a, "--generate", "32M", "--rate", "8M")
+        server = party.serve(a, "--generate", "48M", "--rate", "8M")
+        client = party.send(b, a, "--generate", "48M", "--rate", "8M")
         client.wait_received(4 << 20, 20)
         lab.cut(b, "udp")
         pause((server, client), 4)
         lab.heal(b)
-        party.check_same(server.finish(60), client.finish(60), 32 << 20)
+        party.check_same(server.finish(60), client.finish(60), 48 << 20)
 
 
 if __name__ == "__main__":
