@@ -11,7 +11,6 @@ import os
 import queue
 import subprocess
 import threading
-import time
 
 import demo_screen
 import netlab
@@ -24,8 +23,9 @@ WAIT_SECONDS = 120
 class Party:
     """One of the two programs: what it has told so far."""
 
-    def __init__(self, name, process):
+    def __init__(self, name, process, news):
         self.name = name
+        self.news = news  # set whenever something was told
         self.process = process
         self.events = queue.Queue()
         self.progress = {"sent": 0, "received": 0, "up": False, "connections": 0, "repeated": 0, "unacknowledged": 0}
@@ -37,7 +37,9 @@ class Party:
     def _read(self):
         for line in self.process.stdout:
             self.events.put(json.loads(line))
+            self.news.set()
         self.events.put(None)
+        self.news.set()
 
     def take(self):
         """Takes in what was told since; returns the events worth a line in the log."""
@@ -74,6 +76,7 @@ class TransferScene:
         self.cuts = 0
         self.resumed = []  # seconds from each heal to the first byte, both directions
         self.parties = []
+        self.news = threading.Event()
 
     def picture(self):
         left, right = self.parties
@@ -101,7 +104,8 @@ class TransferScene:
             if netlab.now() > end:
                 raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
             self.step()
-            time.sleep(0.02)
+            self.news.wait(0.05)
+            self.news.clear()
 
     def pause(self, seconds):
         end = netlab.now() + seconds
@@ -138,10 +142,10 @@ class TransferScene:
         address = f"{server.address}:{PORT}"
         lab.expose(server, PORT)
         self.parties.append(Party("s1", server.start([self.program, "serve", f"{server.inner}:{PORT}", path, *common],
-                                                     stdout=subprocess.PIPE)))
+                                                     stdout=subprocess.PIPE), self.news))
         netlab.wait_for(lambda: self.parties[0].take() or self.parties[0].listening, 10, "the server")
         self.parties.append(Party("s2", client.start([self.program, "send", address, path, *common],
-                                                     stdout=subprocess.PIPE)))
+                                                     stdout=subprocess.PIPE), self.news))
 
     def run(self):
         path = self.options.input

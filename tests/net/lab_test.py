@@ -162,14 +162,14 @@ def test_reset_connections_ends_live_ones():
 
 
 CRASHER = """
-import sys, time
+import signal, sys
 sys.path.insert(0, sys.argv[1])
 import netlab
 netlab.end_on_signals()
 with netlab.open_lab(hosts=2) as lab:
     process = lab.hosts[0].start(["sleep", "1000"])
     print(process.pid, flush=True)
-    time.sleep(1000)
+    signal.pause()
 """
 
 
