@@ -65,6 +65,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         first = os.path.join(folder, "first")
         prefix = os.path.join(folder, "moved")
+        if not layers:
+            cases.skip("the_build_installs", "no layer is complete yet")
+            sys.exit(cases.end())
         cases.run("the_build_installs", run, "cmake", "--install", BUILD, "--prefix", first)
         os.rename(first, prefix)  # an installation may be moved: packages name no absolute places
         cases.run("installed_headers_are_the_public_ones", headers_are_the_public_ones, prefix, layers)
