@@ -8,7 +8,7 @@ packages=(
     # libraries
     libev-dev libsodium-dev libprotobuf-c-dev protobuf-c-compiler libhiredis-dev
     # tests: cases, style, fuzzing, models, memory
-    libcmocka-dev clang libclang-rt-14-dev clang-format spin valgrind libc6-dbg
+    libcmocka-dev clang libclang-rt-dev clang-format spin valgrind libc6-dbg
     # demo and network tests: namespaces, cuts, a client, an input file
     iproute2 nftables util-linux procps redis-tools unicode-data
 )
