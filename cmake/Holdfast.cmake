@@ -134,6 +134,8 @@ function(holdfast_library name)
     set_property(GLOBAL PROPERTY HOLDFAST_USES_${name} "${L_USES}")
 endfunction()
 
+add_custom_target(programs COMMENT "All example programs") # what examples/demo builds
+
 function(holdfast_example name)
     cmake_parse_arguments(PARSE_ARGV 1 E "" "" "SOURCES;USES;LINK")
     set(uses "")
@@ -145,6 +147,7 @@ function(holdfast_example name)
         list(APPEND uses holdfast::${layer})
     endforeach()
     add_executable(${name} ${E_SOURCES})
+    add_dependencies(programs ${name})
     holdfast_dialect(${name} SYSTEM)
     target_link_libraries(${name} PRIVATE holdfast_flags ${uses} holdfast_ev ${E_LINK})
 endfunction()

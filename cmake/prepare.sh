@@ -14,7 +14,7 @@ holdfast_step() {
 
 "$holdfast_root/cmake/install-dependencies.sh" || exit 1
 mkdir -p "$holdfast_root/build"
-[ -x "$holdfast_build/examples" ] || echo "holdfast: building, this takes a minute" >&2
+[ -d "$holdfast_build" ] || echo "holdfast: building, this takes a minute" >&2
 cd "$holdfast_root" || exit 1
-holdfast_step cmake --preset release -DHOLDFAST_TESTS=OFF
-holdfast_step cmake --build --preset release
+holdfast_step cmake --preset release
+holdfast_step cmake --build --preset release --target programs
