@@ -12,7 +12,7 @@ static void wait_for(struct detector *d, base_time now, base_time least, base_ti
     d->deadline = base_time_add(now, least + base_rng_below(d->rng, jitter + 1));
 }
 
-static void be_deaf(struct detector *d)
+void detector_forget(struct detector *d)
 {
     d->is_deaf = true;
     d->heard = 0;
@@ -20,7 +20,7 @@ static void be_deaf(struct detector *d)
 
 void detector_begin(struct detector *d, base_time now)
 {
-    be_deaf(d);
+    detector_forget(d);
     wait_for(d, now, 0, d->timeout / 2);
 }
 
@@ -33,19 +33,19 @@ void detector_hear(struct detector *d, base_time now)
 
 void detector_wait(struct detector *d, base_time now)
 {
-    be_deaf(d);
+    detector_forget(d);
     wait_for(d, now, d->timeout, d->timeout * 3 / 10);
 }
 
 void detector_hurry(struct detector *d, base_time now)
 {
-    be_deaf(d);
+    detector_forget(d);
     wait_for(d, now, 0, d->timeout / 8);
 }
 
 void detector_rest(struct detector *d, base_time now)
 {
-    be_deaf(d);
+    detector_forget(d);
     wait_for(d, now, d->timeout, d->timeout);
 }
 

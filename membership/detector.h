@@ -35,6 +35,9 @@ void detector_hear(struct detector *d, base_time now);
 /* We voted, or learnt of a new leader or term: wait as long as after a sign of life, but bound to nobody. */
 void detector_wait(struct detector *d, base_time now);
 
+/* A newer term began: bound to nobody, the deadline stays. */
+void detector_forget(struct detector *d);
+
 /* The leader said that it leads no more: within T/8. */
 void detector_hurry(struct detector *d, base_time now);
 
