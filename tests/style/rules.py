@@ -172,7 +172,8 @@ def bodies_have_braces(source):
 
 @rule(bad=[("rtcp/session.c", "    switch (state) {\n    default:\n        break;\n    }\n")],
       good=[("examples/chat.c", "    switch (letter) {\n    default:\n        break;\n    }\n"),
-            ("rtcp/link_loop.c", "    switch (error) {\n    case EPIPE:\n        f();\n    default:\n        g();\n    }\n")])
+            ("rtcp/link_loop.c", "    switch (error) {\n    case EPIPE:\n        f();\n    default:\n        g();\n"
+             "    }\n")])
 def switches_have_no_default(source):
     if source.is_c and source.layer:
         for line, match in source.matches(r"\bdefault\s*:", source.bare):
