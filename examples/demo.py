@@ -15,7 +15,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "net")]
 sys.dont_write_bytecode = True
 
-import demo_screen  # noqa: E402  the path above comes first
+import demo_kv  # noqa: E402  the path above comes first
+import demo_records  # noqa: E402
+import demo_redis  # noqa: E402
+import demo_screen  # noqa: E402
 import demo_transfer  # noqa: E402
 import netlab  # noqa: E402
 
@@ -24,12 +27,14 @@ def parse():
     parser = argparse.ArgumentParser(
         prog="examples/demo", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Starts three replicas of a key-value store in three network namespaces, loads half of a file,\n"
-                    "cuts one replica off, loads the rest, heals the cut, and checks that the replica got every missed\n"
-                    "command once, in order, through channels that never broke: no view changed, no state moved.",
+                    "cuts one replica off, loads the rest, heals the cut, and checks that the replica got every\n"
+                    "missed command once, in order, through channels that never broke: no view changed, no state\n"
+                    "moved.",
         epilog="Exit status: 0 only if every check held; 1 when one did not; 2 for a wrong command line.")
     parser.add_argument("--input", metavar="FILE", help="records, one a line (default: UnicodeData.txt of the package "
                                                         "unicode-data)")
-    parser.add_argument("--cut", metavar="SECONDS", type=float, default=None, help="how long the cut lasts (default 30)")
+    parser.add_argument("--cut", metavar="SECONDS", type=float, default=None,
+                        help="how long the cut lasts (default 30; with --transfer 5)")
     parser.add_argument("--cut-member", metavar="N|leader", default="3", help="who is cut off (default 3)")
     parser.add_argument("--cut-kind", choices=("drop", "link"), default="drop",
                         help="drop: IP packets are lost; link: every frame is, as with the cable out (default drop)")
@@ -37,7 +42,9 @@ def parse():
     parser.add_argument("--transfer", action="store_true",
                         help="another scene: two processes exchange a file over one stream that is cut three times")
     options = parser.parse_args()
-    if options.cut is not None and not 0 < options.cut <= 86400:
+    if options.cut is None:
+        options.cut = 5.0 if options.transfer else 30.0
+    if not 0 < options.cut <= 86400:
         parser.error("--cut: more than 0 and at most 86400 seconds")
     if options.cut_member not in ("1", "2", "3", "leader"):
         parser.error("--cut-member: 1, 2, 3 or leader")
@@ -49,8 +56,12 @@ def parse():
 def choose_scene(options, screen):
     build = pathlib.Path(os.environ.get("HOLDFAST_BINARY_DIR", HERE.parent / "build" / "release"))
     programs = build / "examples"
-    options.cut = options.cut if options.cut is not None else 5.0
-    return demo_transfer.TransferScene(options, screen, programs)
+    options.transfer = options.transfer or not (programs / "kv").exists()
+    scene = demo_transfer.TransferScene if options.transfer else demo_kv.KvScene
+    program = programs / ("transfer" if options.transfer else "kv")
+    if not program.exists():
+        raise netlab.LabError(f"{program} is not built: run examples/demo, which builds it")
+    return scene(options, screen, programs)
 
 
 def main():
@@ -64,7 +75,10 @@ def main():
     except KeyboardInterrupt:
         screen.summary(["stopped: by Ctrl-C; nothing is left behind"])
         return 130
-    except (AssertionError, OSError, netlab.LabError) as error:
+    except demo_records.InputError as error:
+        screen.summary([f"failed: {error}"])
+        return 2
+    except (AssertionError, OSError, netlab.LabError, demo_redis.ReplyError) as error:
         screen.summary([f"failed: {error}"])
         return 1
     finally:

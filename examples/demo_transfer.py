@@ -83,7 +83,8 @@ class TransferScene:
         s = self.screen
         state = "cut" if self.is_cut else "up" if left.progress["up"] and right.progress["up"] else "down"
         title = s.colour(" Holdfast: one stream, many connections ", "bold") + f"  {s.seconds():.1f} s"
-        lines = ["", title, "", f"   s1 {s.link(state, 40)} s2" + (s.colour("   CUT", "red", "bold") if self.is_cut else ""), ""]
+        mark = s.colour("   CUT", "red", "bold") if self.is_cut else ""
+        lines = ["", title, "", f"   s1 {s.link(state, 40)} s2{mark}", ""]
         for party in self.parties:
             p = party.progress
             lines.append(f"   {party.name}  received {s.bar(p['received'], self.size, 30)} "
@@ -117,7 +118,8 @@ class TransferScene:
     def cut_once(self, lab, seconds):
         self.is_cut = True
         self.cuts += 1
-        self.screen.log(f"cut {self.cuts}: s2 is off the network for {seconds:.0f} s ({self.options.cut_kind})", "red", "bold")
+        self.screen.log(f"cut {self.cuts}: s2 is off the network for {seconds:.0f} s ({self.options.cut_kind})",
+                        "red", "bold")
         lab.cut(lab.hosts[1], self.options.cut_kind)
         self.pause(seconds)
         for party in self.parties:
@@ -182,7 +184,8 @@ class TransferScene:
             f"exchanged: {self.size} bytes of {name} each way",
             f"cuts: {self.cuts}, the first for {self.options.cut:g} s, {self.options.cut_kind}",
             f"connections: {max(d['connections'] for d in done)} in one stream",
-            f"flows-again: {max(self.resumed, default=0):.3f} s after heal at most, {'in time' if quick else 'too late'}",
+            f"flows-again: {max(self.resumed, default=0):.3f} s after heal at most, "
+            + ("in time" if quick else "too late"),
             f"written-again: s1={done[0]['repeated']} s2={done[1]['repeated']} bytes",
             f"sha256: {expected} {'equal on both sides' if same else 'DIFFERENT'}",
             f"closed: s1={done[0]['status']} s2={done[1]['status']}",
