@@ -75,7 +75,7 @@ int main(int argc, char **argv)
     }
     replica_options_default(&o);
     o.group.name = "counter";
-    o.group.self = (uint32_t)atoi(argv[1]);
+    o.group.self = (uint32_t)strtoul(argv[1], NULL, 10);
     o.group.member = member;
     for (int i = 2; i < argc; i++) {
         member[o.group.member_count++] = (struct group_address){(uint32_t)i - 1, argv[i]};

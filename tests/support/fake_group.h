@@ -1,8 +1,8 @@
 /* A group of one process without a network: membership.h implemented over a queue, for tests of what stands above it.
  *
  * Owns      the messages that were broadcast and not yet delivered.
- * Relies on the test, which puts a struct fake_group_script on the loop (ev_set_userdata) before the group is founded.
- * Not here  any protocol.
+ * Relies on the test, which may put a struct fake_group_script on the loop (ev_set_userdata) before the group is
+ * founded; without one, all goes well and by itself. Not here  any protocol.
  */
 #ifndef HOLDFAST_TESTS_FAKE_GROUP_H
 #define HOLDFAST_TESTS_FAKE_GROUP_H

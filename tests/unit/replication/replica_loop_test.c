@@ -35,7 +35,7 @@ static void apply(void *user, const struct replica_command *command, struct repl
     struct world *w = user;
 
     note(w, "apply:", (const char *)command->data.data, command->data.size);
-    strncat(w->state, (const char *)command->data.data, command->data.size);
+    base_copy(w->state + strlen(w->state), command->data.data, command->data.size);
     replica_answer_add(answer, w->state, strlen(w->state));
 }
 

@@ -66,7 +66,6 @@ static bool is_stopped(void (*f)(struct replica_core *c), struct replica_core *c
         struct rlimit none = {0, 0};
 
         (void)setrlimit(RLIMIT_CORE, &none);
-        (void)signal(SIGABRT, SIG_DFL);
         (void)close(STDERR_FILENO);
         f(c);
         _exit(0);
