@@ -176,6 +176,9 @@ void stream_durable(struct order *o)
         settle(o);
         return;
     }
+    if (o->expecting == UINT64_MAX) {
+        return; /* on this link nothing was proven yet: the leader could not count it */
+    }
     for (uint32_t i = 0; i < o->seat_count; i++) {
         if (o->seat[i].id == o->term_leader && stream_acked(o) > o->seat[i].ack_sent) {
             order_slot(&o->seat[i], MESSAGE_ACK);
