@@ -35,7 +35,7 @@
 #define RTCP_KEY_MIN         16
 #define RTCP_RING_MIN        4096
 #define RTCP_RING_MAX        (1u << 30)
-#define RTCP_ADDRESS_TEXT    64 /* "[ipv6%scope]:port" with its end */
+#define RTCP_ADDRESS_TEXT    72 /* "[ipv6%scope]:port" with its end */
 
 struct ev_loop;
 struct rtcp_endpoint;

@@ -1,0 +1,10 @@
+/* The one clock of the drivers: monotonic, read once per event and passed down. */
+#ifndef HOLDFAST_BASE_CLOCK_LOOP_H
+#define HOLDFAST_BASE_CLOCK_LOOP_H
+
+#include "rtcp/base/time.h"
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+base_time base_clock_now(void);
+
+#endif

@@ -1,0 +1,14 @@
+/* Ring memory from the system: plain memory for small rings, a memfd mapped twice in a row for larger ones.
+ *
+ * Owns      the mappings it handed out until they are given back.
+ * Relies on memfd_create and mmap; falls back to plain memory where they fail.
+ */
+#ifndef HOLDFAST_BASE_RINGMEM_LOOP_H
+#define HOLDFAST_BASE_RINGMEM_LOOP_H
+
+#include "rtcp/base/ringmem.h"
+
+/* The source; `plain_max` inside is the size up to which plain memory is used. Static storage. */
+const struct base_ringmem_source *base_ringmem_system(void);
+
+#endif

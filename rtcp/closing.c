@@ -1,0 +1,212 @@
+/* The end of a session: shutdown, close, and everything the peer says about its end (paper 3.3; PROTOCOL.md "Closing").
+ * Pure.
+ *
+ * A CLOSE means: I will read no byte beyond `received`, and I have sent `final`. It is said when the application
+ * closed, or when the peer closed and everything it sent was read. Both CLOSEs seen: the session is complete. An end is
+ * never invented: only a final count that equals ours is one (P5, P33).
+ */
+#include "rtcp/session_inside.h"
+
+bool rtcp_closing_is_said(const struct rtcp_session *s)
+{
+    return !s->aborted && (s->closed || (s->peer_closed && s->received == s->peer_final));
+}
+
+void rtcp_closing_end(struct rtcp_session *s, base_time now, int status, const char *why)
+{
+    if (s->life == RTCP_LIFE_DEAD) {
+        return;
+    }
+    if (s->live != 0) {
+        (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->live, 0);
+    }
+    if (s->trying != RTCP_TRY_REST && s->attempt != s->live) {
+        (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->attempt, 0);
+    }
+    if (s->path != RTCP_PATH_DETACHED) {
+        rtcp_path_move(s, now, RTCP_PATH_DETACHED, why);
+        s->live = 0;
+    }
+    s->trying = RTCP_TRY_REST;
+    s->reliable.type = 0;
+    s->end = status;
+    rtcp_session_move_life(s, now, RTCP_LIFE_DEAD, why);
+    (void)rtcp_session_push(s, RTCP_EFFECT_CLOSED, 0, status);
+}
+
+static bool is_settled(const struct rtcp_session *s, base_time now)
+{
+    return s->close_conf || now >= s->complete_at + RTCP_COMPLETE_MAX;
+}
+
+/* Both sides have said CLOSE: nothing more is carried. */
+static void complete(struct rtcp_session *s, base_time now)
+{
+    s->is_complete = true;
+    s->complete_at = now;
+    s->wake = 0;
+    s->eof_at = 0;
+    if (s->live != 0) {
+        (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->live, 1);
+        rtcp_path_move(s, now, RTCP_PATH_DETACHED, "complete");
+        s->live = 0;
+        s->detached_at = now;
+    }
+    if (s->trying != RTCP_TRY_REST) {
+        (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->attempt, 1);
+        s->trying = RTCP_TRY_REST;
+    }
+}
+
+void rtcp_closing_advance(struct rtcp_session *s, base_time now)
+{
+    if (s->life == RTCP_LIFE_DEAD) {
+        return;
+    }
+    if (s->aborted) {
+        if (s->reset_conf) {
+            rtcp_closing_end(s, now, BASE_E_CLOSED, "the peer knows that it was aborted");
+        }
+        return;
+    }
+    if (rtcp_closing_is_said(s)) {
+        s->shut = true;
+        rtcp_control_choose(s, now);
+        if (s->peer_closed && !s->is_complete) {
+            complete(s, now);
+        }
+    }
+    if (s->is_complete && s->life == RTCP_LIFE_CLOSING && is_settled(s, now)) {
+        rtcp_closing_end(s, now, s->out.first == s->out.upto ? 0 : BASE_E_RESET, "both sides closed");
+    }
+}
+
+void rtcp_closing_peer_said(struct rtcp_session *s, base_time now, uint64_t final, bool is_closed)
+{
+    if (final < s->received || (s->peer_shut && final != s->peer_final)) {
+        rtcp_closing_end(s, now, BASE_E_PROTOCOL, "the peer's final count is impossible");
+        return;
+    }
+    if (!s->peer_shut) {
+        s->peer_shut = true;
+        s->peer_final = final;
+        if (s->received == final) {
+            s->eof_at = 0;
+            if (!s->closed) {
+                (void)rtcp_session_push(s, RTCP_EFFECT_READABLE, 0, 0);
+            }
+        } else if (s->eof_at != 0) {
+            rtcp_path_lose(s, now, "ended before the final count");
+        }
+    }
+    if (is_closed && !s->peer_closed) {
+        s->peer_closed = true;
+        s->reqack_at = BASE_NEVER;
+        s->full_since = 0;
+        if (s->wants_room && !s->closed) {
+            s->wants_room = false;
+            (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0); /* the next send tells that it is closed */
+        }
+    }
+    rtcp_closing_advance(s, now);
+}
+
+int rtcp_session_shutdown(struct rtcp_session *s, base_time now)
+{
+    if (s->closed || s->life == RTCP_LIFE_DEAD) {
+        return BASE_E_CLOSED;
+    }
+    if (!s->shut) {
+        s->shut = true;
+        rtcp_control_choose(s, now); /* the message goes out first, then the FIN */
+    }
+    rtcp_session_check(s);
+    return 0;
+}
+
+static void abort_now(struct rtcp_session *s, base_time now)
+{
+    s->aborted = true;
+    rtcp_path_lose(s, now, "aborted");
+    if (s->trying != RTCP_TRY_REST) {
+        (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->attempt, 0);
+        s->trying = RTCP_TRY_REST;
+    }
+    s->reliable.type = 0;
+    rtcp_control_choose(s, now);
+    if (s->reliable.type == 0 || s->is_complete) {
+        rtcp_closing_end(s, now, BASE_E_CLOSED, "aborted, and nobody to tell");
+    }
+}
+
+void rtcp_session_close(struct rtcp_session *s, base_time now, bool is_abort)
+{
+    if (s->life == RTCP_LIFE_DEAD || s->aborted || (s->closed && !is_abort)) {
+        return;
+    }
+    if (!s->closed) {
+        s->closed = true;
+        s->shut = true;
+        s->closed_at = now;
+        s->contact_at = now;
+        rtcp_session_move_life(s, now, RTCP_LIFE_CLOSING, is_abort ? "aborted here" : "closed here");
+    }
+    if (is_abort && !s->is_complete) {
+        s->closed_at = now;
+        abort_now(s, now);
+    } else if (s->opt.is_client && s->cid == 0 && s->out.upto == s->out.first) {
+        rtcp_closing_end(s, now, 0, "closed before it was opened, with nothing to send");
+    } else {
+        rtcp_closing_advance(s, now);
+    }
+    rtcp_session_check(s);
+}
+
+/* Our CLOSE is out, nothing moves and no CONF comes: where datagrams do not get through, a handshake tells it. */
+static base_time unheard_due(const struct rtcp_session *s)
+{
+    bool is_out = s->life == RTCP_LIFE_CLOSING && !s->aborted && !s->is_complete && !s->close_conf &&
+                  s->path == RTCP_PATH_ATTACHED && s->trying == RTCP_TRY_REST && !s->wants_new;
+
+    return is_out ? base_time_max(s->contact_at, s->attached_at) + RTCP_FULL_SILENCE : BASE_NEVER;
+}
+
+static base_time end_due(const struct rtcp_session *s)
+{
+    if (s->aborted) {
+        return s->closed_at + RTCP_ABORT_MAX;
+    }
+    if (s->life == RTCP_LIFE_CLOSING) {
+        return s->is_complete ? s->complete_at + RTCP_COMPLETE_MAX : base_time_add(s->contact_at, s->opt.linger_max);
+    }
+    if (!s->opt.is_client && !s->is_confirmed && s->path == RTCP_PATH_DETACHED) {
+        return s->detached_at + RTCP_UNCONFIRMED_MAX;
+    }
+    return BASE_NEVER;
+}
+
+void rtcp_closing_expire(struct rtcp_session *s, base_time now)
+{
+    if (now >= end_due(s)) {
+        if (s->aborted) {
+            rtcp_closing_end(s, now, BASE_E_CLOSED, "aborted; the peer was not reached");
+        } else if (s->is_complete) {
+            rtcp_closing_advance(s, now);
+        } else if (s->life == RTCP_LIFE_CLOSING) {
+            rtcp_closing_end(s, now, BASE_E_EXPIRED, "lingered without contact to the limit");
+        } else {
+            rtcp_closing_end(s, now, BASE_E_NEVER_CONFIRMED, "nobody confirmed the opening");
+        }
+    } else if (now >= unheard_due(s)) {
+        if (s->opt.is_client) {
+            rtcp_path_replace(s, now, "the close is not confirmed");
+        } else {
+            rtcp_path_lose(s, now, "the close is not confirmed");
+        }
+    }
+}
+
+base_time rtcp_closing_deadline(const struct rtcp_session *s)
+{
+    return base_time_min(end_due(s), unheard_due(s));
+}

@@ -1,0 +1,339 @@
+/* The UDP control port of an endpoint: one number, one socket per address family (paper 2.3, 3.5; PROTOCOL.md "Control
+ * messages"). Answers leave from the address that was asked (P74). See inside_loop.h.
+ */
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/inside_loop.h"
+
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/ip_icmp.h>
+#include <unistd.h>
+
+#define DATAGRAMS_PER_EVENT   256
+#define MESSAGES_PER_DATAGRAM 64
+#define CONTROL_SPACE         256
+
+static struct rtcp_control_port *port_of(struct rtcp_endpoint *endpoint, uint8_t family)
+{
+    return family == 6 ? &endpoint->port6 : &endpoint->port4;
+}
+
+uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family)
+{
+    return family == 6 ? endpoint->port6.port : endpoint->port4.port;
+}
+
+/* ------------------------------------------------------------------------------------------------ sending */
+
+/* Asks for the source address `local` in a message to be sent. */
+static void set_local(struct msghdr *m, char *space, const struct rtcp_address *local)
+{
+    struct cmsghdr *c;
+
+    m->msg_control = space;
+    m->msg_controllen = CONTROL_SPACE;
+    c = CMSG_FIRSTHDR(m);
+    if (local->family == 6) {
+        struct in6_pktinfo info = {.ipi6_ifindex = local->scope};
+
+        base_copy(&info.ipi6_addr, local->ip, 16);
+        c->cmsg_level = IPPROTO_IPV6;
+        c->cmsg_type = IPV6_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof info);
+        base_copy(CMSG_DATA(c), &info, sizeof info);
+        m->msg_controllen = CMSG_SPACE(sizeof info);
+    } else {
+        struct in_pktinfo info = {.ipi_ifindex = 0};
+
+        base_copy(&info.ipi_spec_dst, local->ip, 4);
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof info);
+        base_copy(CMSG_DATA(c), &info, sizeof info);
+        m->msg_controllen = CMSG_SPACE(sizeof info);
+    }
+}
+
+void rtcp_control_flush(struct rtcp_endpoint *endpoint)
+{
+    struct rtcp_control_port *port = port_of(endpoint, endpoint->datagram_to.peer.family);
+    struct sockaddr_storage to;
+    struct iovec bytes = {endpoint->datagram, endpoint->datagram_size};
+    struct msghdr m = {.msg_name = &to, .msg_iov = &bytes, .msg_iovlen = 1};
+    _Alignas(struct cmsghdr) char space[CONTROL_SPACE] = {0};
+
+    if (endpoint->datagram_size == 0) {
+        return;
+    }
+    endpoint->datagram_size = 0;
+    if (port->fd < 0) {
+        return;
+    }
+    m.msg_namelen = rtcp_address_to_sock(&endpoint->datagram_to.peer, &to);
+    if (endpoint->datagram_to.local.family != 0) {
+        set_local(&m, space, &endpoint->datagram_to.local);
+    }
+    if (sendmsg(port->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EINTR) {
+        /* A pending ICMP error of an earlier datagram shows up here (P71): it was not about this one. */
+        (void)sendmsg(port->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    endpoint->stats.datagrams_sent++;
+}
+
+void rtcp_control_send(struct rtcp_endpoint *endpoint, const struct rtcp_source *to, const uint8_t *message,
+                       size_t size)
+{
+    bool is_same = rtcp_address_equal(&endpoint->datagram_to.peer, &to->peer) &&
+                   rtcp_address_equal(&endpoint->datagram_to.local, &to->local);
+
+    if (endpoint->datagram_size > 0 && (!is_same || endpoint->datagram_size + size > sizeof endpoint->datagram)) {
+        rtcp_control_flush(endpoint);
+    }
+    endpoint->datagram_to = *to;
+    base_copy(endpoint->datagram + endpoint->datagram_size, message, size);
+    endpoint->datagram_size += size;
+}
+
+/* ------------------------------------------------------------------------------------------------ receiving */
+
+/* A message for nobody: the dead answer for themselves, and a PROBE learns that nobody lives here. */
+static void answer_for_nobody(struct rtcp_endpoint *endpoint, const struct rtcp_wire_control *c)
+{
+    const struct rtcp_tombstone *t = rtcp_registry_grave(&endpoint->registry, c->id);
+    uint8_t out[2 * RTCP_WIRE_CONTROL_MAX];
+    size_t size = 0;
+
+    if (t != NULL) {
+        size = rtcp_tombstone_answer(t, c, out);
+    } else {
+        endpoint->stats.messages_dropped++;
+    }
+    if (size == 0 && c->type == RTCP_WIRE_PROBE && (t == NULL || t->reason == RTCP_WIRE_UNCONFIRMED)) {
+        size = rtcp_registry_unknown(&endpoint->shared, endpoint->incarnation, c, out);
+    }
+    if (size > 0) {
+        rtcp_control_send(endpoint, endpoint->source, out, size);
+    }
+}
+
+static void handle_message(struct rtcp_endpoint *endpoint, const struct rtcp_wire_control *c, base_time now)
+{
+    struct rtcp_session *s = rtcp_registry_find(&endpoint->registry, c->id);
+    struct rtcp_stream *stream = (struct rtcp_stream *)(void *)s; /* the session is its first member */
+
+    if (s == NULL) {
+        answer_for_nobody(endpoint, c);
+        return;
+    }
+    if (stream->live != NULL && (c->type == RTCP_WIRE_PROBE || c->type == RTCP_WIRE_PROBE_REPLY)) {
+        rtcp_link_observe(stream->live, now);
+    }
+    if (rtcp_session_control(s, now, c, &endpoint->source->peer) < 0) {
+        endpoint->stats.messages_dropped++;
+    }
+    if (stream->held_until_confirmed && s->is_confirmed) {
+        stream->held_until_confirmed = false;
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
+    }
+    rtcp_stream_pump(stream, now);
+}
+
+static void handle_datagram(struct rtcp_endpoint *endpoint, struct base_bytes datagram, const struct rtcp_source *from)
+{
+    base_time now = base_clock_now();
+
+    endpoint->stats.datagrams_received++;
+    endpoint->source = from;
+    for (int i = 0; i < MESSAGES_PER_DATAGRAM && datagram.size > 0; i++) {
+        struct rtcp_wire_control c;
+
+        if (rtcp_wire_get_control(&datagram, &c) < 0) {
+            endpoint->stats.messages_dropped++;
+            break;
+        }
+        handle_message(endpoint, &c, now);
+    }
+    rtcp_control_flush(endpoint);
+    endpoint->source = NULL;
+}
+
+/* The address of ours that a datagram was sent to. */
+static void get_local(struct msghdr *m, struct rtcp_address *local)
+{
+    base_zero(local, sizeof *local);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+
+            base_copy(&info, CMSG_DATA(c), sizeof info);
+            local->family = 4;
+            base_copy(local->ip, &info.ipi_spec_dst, 4);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+
+            base_copy(&info, CMSG_DATA(c), sizeof info);
+            local->family = 6;
+            local->scope = (uint32_t)info.ipi6_ifindex;
+            base_copy(local->ip, &info.ipi6_addr, 16);
+        }
+    }
+}
+
+/* What ICMP said about datagrams we sent: a hint for the sessions that use that address. */
+static void read_errors(struct rtcp_endpoint *endpoint, int fd)
+{
+    for (int i = 0; i < DATAGRAMS_PER_EVENT; i++) {
+        struct sockaddr_storage about;
+        struct rtcp_address address;
+        uint8_t bytes[64];
+        _Alignas(struct cmsghdr) char space[CONTROL_SPACE];
+        struct iovec into = {bytes, sizeof bytes};
+        struct msghdr m = {.msg_name = &about,
+                           .msg_namelen = sizeof about,
+                           .msg_iov = &into,
+                           .msg_iovlen = 1,
+                           .msg_control = space,
+                           .msg_controllen = sizeof space};
+        int error = 0;
+        size_t cursor = 0;
+        struct rtcp_route *route;
+
+        if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+            return;
+        }
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
+            if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+                (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
+                struct sock_extended_err e;
+
+                base_copy(&e, CMSG_DATA(c), sizeof e);
+                error = (int)e.ee_errno;
+            }
+        }
+        rtcp_address_from_sock(&about, &address);
+        while ((route = base_table_next(&endpoint->routes, &cursor)) != NULL) {
+            if (error != 0 && rtcp_address_equal(&route->to, &address)) {
+                rtcp_endpoint_hint(endpoint, route, NULL,
+                                   error == ECONNREFUSED ? RTCP_EVIDENCE_REFUSED : RTCP_EVIDENCE_UNREACHABLE,
+                                   base_clock_now());
+                break;
+            }
+        }
+    }
+}
+
+static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct rtcp_endpoint *endpoint = w->data;
+
+    (void)loop;
+    (void)events;
+    for (int i = 0; i < DATAGRAMS_PER_EVENT; i++) {
+        uint8_t bytes[2048];
+        struct sockaddr_storage from;
+        struct rtcp_source source;
+        _Alignas(struct cmsghdr) char space[CONTROL_SPACE];
+        struct iovec into = {bytes, sizeof bytes};
+        struct msghdr m = {.msg_name = &from,
+                           .msg_namelen = sizeof from,
+                           .msg_iov = &into,
+                           .msg_iovlen = 1,
+                           .msg_control = space,
+                           .msg_controllen = sizeof space};
+        ssize_t n = recvmsg(w->fd, &m, MSG_DONTWAIT);
+
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EINTR) {
+                break;
+            }
+            read_errors(endpoint, w->fd);
+            continue;
+        }
+        rtcp_address_from_sock(&from, &source.peer);
+        get_local(&m, &source.local);
+        handle_datagram(endpoint, (struct base_bytes){bytes, (size_t)n}, &source);
+    }
+    rtcp_endpoint_turn(endpoint);
+}
+
+/* ------------------------------------------------------------------------------------------------ the sockets */
+
+static int bind_port(int fd, const struct rtcp_address *at)
+{
+    struct sockaddr_storage address;
+    socklen_t size = rtcp_address_to_sock(at, &address);
+
+    return bind(fd, (struct sockaddr *)&address, size);
+}
+
+static void set_options(int fd, uint8_t family)
+{
+    int one = 1;
+    int room = 1 << 20; /* bursts of acknowledgements must not push each other out (P72) */
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    if (family == 6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof one);
+    } else {
+        setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+        setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof one);
+    }
+}
+
+int rtcp_control_open(struct rtcp_endpoint *endpoint, const struct rtcp_address *at)
+{
+    struct rtcp_control_port *port = port_of(endpoint, at->family);
+    struct rtcp_address want = *at;
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int fd;
+
+    if (port->fd >= 0) {
+        return 0;
+    }
+    if (endpoint->port_wanted == 0) {
+        endpoint->port_wanted = at->port;
+    }
+    want.port = at->port != 0 ? at->port : endpoint->port_wanted;
+    fd = socket(at->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return BASE_E_SYSTEM;
+    }
+    set_options(fd, at->family);
+    if (bind_port(fd, &want) < 0) {
+        want.port = 0; /* the number is a convenience: handshakes tell the real one */
+        if (bind_port(fd, &want) < 0) {
+            int error = errno;
+
+            close(fd);
+            errno = error;
+            return BASE_E_SYSTEM;
+        }
+    }
+    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0) {
+        rtcp_address_from_sock(&address, &want);
+    }
+    port->fd = fd;
+    port->port = want.port;
+    ev_io_init(&port->reader, on_datagrams, fd, EV_READ);
+    port->reader.data = endpoint;
+    ev_io_start(endpoint->loop, &port->reader);
+    return 0;
+}
+
+static void close_port(struct rtcp_endpoint *endpoint, struct rtcp_control_port *port)
+{
+    if (port->fd >= 0) {
+        ev_io_stop(endpoint->loop, &port->reader);
+        close(port->fd);
+        port->fd = -1;
+    }
+}
+
+void rtcp_control_close(struct rtcp_endpoint *endpoint)
+{
+    close_port(endpoint, &endpoint->port4);
+    close_port(endpoint, &endpoint->port6);
+}

@@ -1,0 +1,60 @@
+/* Every number of the protocol in one table, related to each other by static_asserts (design: one place to look).
+ *
+ * Owns      the defaults and limits of the layer.
+ * Relies on nothing.
+ * Not here  what an option of rtcp.h can change: that header gives its range, this one its default.
+ */
+#ifndef HOLDFAST_RTCP_DEFAULTS_H
+#define HOLDFAST_RTCP_DEFAULTS_H
+
+#include "rtcp/base/time.h"
+
+#include <assert.h>
+
+#define RTCP_HANDSHAKE_IDLE  BASE_S(5)  /* server: silence in a handshake */
+#define RTCP_HANDSHAKE_TOTAL BASE_S(10) /* server: a handshake in all */
+#define RTCP_HALF_OPEN_MAX   256        /* handshakes at once; the oldest is pushed out */
+
+#define RTCP_CONNECT_BUSY BASE_S(2) /* client: connecting or waiting for the answer, while data waits */
+#define RTCP_CONNECT_IDLE BASE_S(3) /* ... while none does */
+
+#define RTCP_BACKOFF_FIRST BASE_MS(50)
+#define RTCP_BACKOFF_LAST  BASE_S(10)
+#define RTCP_BACKOFF_BUSY  BASE_S(2) /* while data waits attempts start at most this far apart */
+#define RTCP_HINT_GAP      BASE_S(1) /* attempts started by hints: at most one in this time */
+
+#define RTCP_PROBE_FIRST       BASE_MS(20)  /* no progress for max(3 RTT, this): ask */
+#define RTCP_PROBE_GAP         BASE_MS(200) /* then at most this far apart */
+#define RTCP_PROBE_SECOND      BASE_MS(50)  /* two replies max(4 RTT, this) apart prove a stall */
+#define RTCP_PROBE_IDLE        BASE_S(15)   /* only a reader waits */
+#define RTCP_PROBE_SILENCE     BASE_S(1)    /* after this long without an answer one reply proves it */
+#define RTCP_PROBE_RELAY       BASE_S(1)    /* our kernel holds nothing unacknowledged: a relay may, wait longer */
+#define RTCP_PROBES_REMEMBERED 16           /* probes whose echo is still accepted */
+#define RTCP_FULL_SILENCE      BASE_S(2)    /* ring full and nothing authentic heard: replace the connection */
+#define RTCP_REQACK_FIRST      BASE_MS(100) /* oldest unacknowledged byte older than this: ask for an ack */
+#define RTCP_REQACK_LAST       BASE_S(1)
+#define RTCP_EOF_WAIT          BASE_MS(20) /* EOF without a close: wait max(2 RTT, this) for one */
+#define RTCP_RELIABLE_FIRST    BASE_MS(50) /* flagged messages: first repetition after max(2 RTT, this) */
+#define RTCP_RELIABLE_LAST     BASE_S(1)
+#define RTCP_HEARD_AFTER       BASE_S(1) /* silence after which hearing the peer is evidence */
+
+#define RTCP_UNCONFIRMED_MAX BASE_S(30)  /* an unconfirmed and disconnected session is dropped */
+#define RTCP_LINGER_MAX      BASE_S(600) /* background closing without contact */
+#define RTCP_ABORT_MAX       BASE_S(5)   /* RESET is repeated this long */
+#define RTCP_COMPLETE_MAX    BASE_S(10)  /* everything is settled but the CONF of our CLOSE */
+
+#define RTCP_TOMBSTONES     4096
+#define RTCP_EARLY_MAX      65536u /* bytes that travel with the first OPEN */
+#define RTCP_WAITING_MAX    65536u /* bytes taken out of a connection that is about to be replaced */
+#define RTCP_RING_DEFAULT   (1u << 20)
+#define RTCP_RING_PLAIN_MAX 65536u /* rings up to this size are plain memory, larger ones are mapped twice */
+#define RTCP_DATAGRAM_MAX   1200u
+
+static_assert(RTCP_PROBE_FIRST < RTCP_PROBE_GAP, "the first probe comes before the second");
+static_assert(RTCP_PROBE_SECOND < RTCP_PROBE_GAP, "a proof must not wait for the next ordinary probe");
+static_assert(RTCP_HANDSHAKE_IDLE < RTCP_HANDSHAKE_TOTAL, "a handshake may pause once");
+static_assert(RTCP_CONNECT_IDLE < RTCP_HANDSHAKE_IDLE, "the client gives up before the server does");
+static_assert(RTCP_BACKOFF_BUSY < RTCP_BACKOFF_LAST, "data waiting makes attempts more frequent");
+static_assert(RTCP_PROBES_REMEMBERED * RTCP_PROBE_GAP > RTCP_BACKOFF_BUSY, "round trips up to 3 s are measured");
+
+#endif

@@ -1,0 +1,258 @@
+/* The endpoint of the event-driven face: identity, registry, routes, and the turn in which user callbacks run. See
+ * inside_loop.h; implements the endpoint's part of rtcp.h.
+ */
+#include "rtcp/base/check.h"
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/defaults.h"
+#include "rtcp/inside_loop.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define STREAMS_DEFAULT 65536u
+#define STREAMS_MOST    ((size_t)1 << 20)
+
+/* ------------------------------------------------------------------------------------------------ routes */
+
+struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation, base_time now)
+{
+    struct rtcp_route *route = base_table_get(&endpoint->routes, peer_incarnation);
+
+    if (route == NULL) {
+        route = calloc(1, sizeof *route);
+        if (route == NULL || base_table_put(&endpoint->routes, peer_incarnation, route) < 0) {
+            free(route);
+            return NULL; /* the session goes on without control messages: its handshakes acknowledge */
+        }
+        rtcp_route_init(route, peer_incarnation, now);
+    }
+    route->users++;
+    return route;
+}
+
+void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route)
+{
+    CHECK(route->users > 0);
+    if (--route->users == 0) {
+        (void)base_table_take(&endpoint->routes, route->peer_incarnation);
+        free(route);
+    }
+}
+
+void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, const struct rtcp_route *route,
+                        const struct rtcp_stream *except, int evidence, base_time now)
+{
+    if (route == NULL) {
+        return;
+    }
+    for (struct rtcp_stream *stream = endpoint->streams; stream != NULL; stream = stream->next) {
+        if (stream != except && stream->session.route == route) {
+            rtcp_session_hint(&stream->session, now, evidence);
+            rtcp_endpoint_make_ready(stream); /* its effects are performed in the turn */
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ the turn */
+
+void rtcp_endpoint_make_ready(struct rtcp_stream *stream)
+{
+    struct rtcp_endpoint *e = stream->endpoint;
+
+    if (stream->is_ready) {
+        return;
+    }
+    stream->is_ready = true;
+    stream->next_ready = NULL;
+    if (e->ready_last != NULL) {
+        e->ready_last->next_ready = stream;
+    } else {
+        e->ready_first = stream;
+    }
+    e->ready_last = stream;
+}
+
+static struct rtcp_stream *take_ready(struct rtcp_endpoint *e)
+{
+    struct rtcp_stream *stream = e->ready_first;
+
+    e->ready_first = stream->next_ready;
+    if (e->ready_first == NULL) {
+        e->ready_last = NULL;
+    }
+    stream->is_ready = false;
+    return stream;
+}
+
+void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
+{
+    struct rtcp_stream *last = endpoint->ready_last;
+
+    if (endpoint->in_turn) {
+        return;
+    }
+    endpoint->in_turn = true;
+    while (last != NULL && endpoint->ready_first != NULL) { /* what becomes ready meanwhile waits for the next turn */
+        struct rtcp_stream *stream = take_ready(endpoint);
+        bool is_last = stream == last;
+
+        if (stream->session.pending_count > 0) {
+            rtcp_stream_pump(stream, base_clock_now());
+        }
+        (void)rtcp_stream_run_callbacks(stream);
+        if (is_last) {
+            break;
+        }
+    }
+    rtcp_link_free_closed(endpoint);
+    endpoint->in_turn = false;
+    if (endpoint->ready_first != NULL) {
+        ev_idle_start(endpoint->loop, &endpoint->awake);
+    } else {
+        ev_idle_stop(endpoint->loop, &endpoint->awake);
+    }
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
+{
+    (void)loop;
+    (void)events;
+    rtcp_endpoint_turn(w->data);
+}
+
+static void on_awake(struct ev_loop *loop, ev_idle *w, int events)
+{
+    (void)loop;
+    (void)events;
+    rtcp_endpoint_turn(w->data);
+}
+
+/* ------------------------------------------------------------------------------------------------ public */
+
+void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o)
+{
+    base_zero(o, sizeof *o);
+    o->streams_max = STREAMS_DEFAULT;
+}
+
+static int check_options(const struct rtcp_endpoint_options *o)
+{
+    if (o->streams_max < 1 || o->streams_max > STREAMS_MOST) {
+        return BASE_E_RANGE;
+    }
+    if (o->key != NULL && (o->key_size < RTCP_KEY_MIN || o->key_size > RTCP_KEY_MAX)) {
+        return BASE_E_RANGE;
+    }
+    return 0;
+}
+
+static int init_tables(struct rtcp_endpoint *e)
+{
+    int status =
+        rtcp_registry_init(&e->registry, base_memory_libc(), e->options.streams_max, (uint32_t)base_rng_next(&e->rng));
+
+    if (status == 0) {
+        status = base_table_init(&e->routes, base_memory_libc(), e->options.streams_max);
+        if (status < 0) {
+            rtcp_registry_deinit(&e->registry);
+        }
+    }
+    return status;
+}
+
+int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options *options,
+                       struct rtcp_endpoint **ret_endpoint)
+{
+    struct rtcp_endpoint *e;
+    int status;
+
+    if (sodium_init() < 0) {
+        errno = ENOSYS;
+        return BASE_E_SYSTEM;
+    }
+    e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        return BASE_E_NOMEM;
+    }
+    rtcp_endpoint_options_default(&e->options);
+    if (options != NULL) {
+        e->options = *options;
+    }
+    status = check_options(&e->options);
+    if (status == 0) {
+        if (e->options.seed == 0) {
+            randombytes_buf(&e->options.seed, sizeof e->options.seed);
+        }
+        base_rng_init(&e->rng, e->options.seed);
+        status = init_tables(e);
+    }
+    if (status < 0) {
+        free(e);
+        return status;
+    }
+    rtcp_auth_shared_init(&e->shared,
+                          (struct base_bytes){e->options.key, e->options.key == NULL ? 0 : e->options.key_size},
+                          e->options.key_id);
+    e->options.key = NULL; /* was borrowed for this call */
+    do {
+        e->incarnation = base_rng_next(&e->rng);
+    } while (e->incarnation == 0);
+    e->loop = loop;
+    e->port4.fd = -1;
+    e->port6.fd = -1;
+    ev_prepare_init(&e->turn, on_turn);
+    e->turn.data = e;
+    ev_prepare_start(loop, &e->turn);
+    ev_unref(loop); /* an idle endpoint alone does not keep the loop running */
+    ev_idle_init(&e->awake, on_awake);
+    e->awake.data = e;
+    *ret_endpoint = e;
+    return 0;
+}
+
+void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
+{
+    base_time now = base_clock_now();
+
+    if (endpoint == NULL) {
+        return;
+    }
+    CHECK(!endpoint->in_turn);
+    endpoint->in_turn = true; /* no callback runs any more */
+    while (endpoint->streams != NULL) {
+        struct rtcp_stream *stream = endpoint->streams;
+
+        rtcp_session_close(&stream->session, now, true);
+        rtcp_stream_pump(stream, now);
+        rtcp_stream_free(stream);
+    }
+    while (endpoint->half_open_first != NULL) {
+        rtcp_link_close(endpoint->half_open_first, false);
+    }
+    while (endpoint->listeners != NULL) {
+        endpoint->listeners->is_open = false;
+        rtcp_listener_free(endpoint->listeners);
+    }
+    rtcp_control_close(endpoint);
+    rtcp_link_free_closed(endpoint);
+    ev_ref(endpoint->loop);
+    ev_prepare_stop(endpoint->loop, &endpoint->turn);
+    ev_idle_stop(endpoint->loop, &endpoint->awake);
+    rtcp_registry_deinit(&endpoint->registry);
+    base_table_deinit(&endpoint->routes);
+    free(endpoint);
+}
+
+void rtcp_endpoint_stats(const struct rtcp_endpoint *endpoint, struct rtcp_stats *ret_stats)
+{
+    *ret_stats = endpoint->stats;
+    for (const struct rtcp_stream *s = endpoint->streams; s != NULL; s = s->next) {
+        ret_stats->acks_stale += s->session.acks_stale;
+    }
+}
+
+uint64_t rtcp_endpoint_incarnation(const struct rtcp_endpoint *endpoint)
+{
+    return endpoint->incarnation;
+}

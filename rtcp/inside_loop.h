@@ -1,0 +1,251 @@
+/* The objects of the event-driven driver, shared by its files and nobody else.
+ *
+ *   endpoint_loop.c   the endpoint: identity, registry, routes, the turn in which callbacks run
+ *   listener_loop.c   listening sockets and handshakes of connections that came in
+ *   stream_loop.c     one stream: performs the session's effects, calls the user back, implements send and recv
+ *   link_loop.c       one TCP connection
+ *   control_loop.c    the UDP control port
+ *   address_loop.c    addresses as text, data and sockaddr
+ *
+ * User callbacks run only from rtcp_endpoint_turn (and on_readable from it, too), never inside a call of the user.
+ */
+#ifndef HOLDFAST_RTCP_INSIDE_LOOP_H
+#define HOLDFAST_RTCP_INSIDE_LOOP_H
+
+#include "rtcp/base/memory.h"
+#include "rtcp/registry.h"
+#include "rtcp/rtcp.h"
+
+#include <ev.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* ------------------------------------------------------------------------------------------------ address_loop.c */
+
+#define RTCP_ADDRESSES_MAX 4 /* of one server, tried in turn */
+
+/* "host:port" as addresses; a host name blocks. Count, BASE_E_INVALID or BASE_E_NOTFOUND. */
+BASE_MUST_USE int rtcp_address_parse(const char *text, bool is_listening, struct rtcp_address out[RTCP_ADDRESSES_MAX]);
+void rtcp_address_print(const struct rtcp_address *a, char out[RTCP_ADDRESS_TEXT]);
+socklen_t rtcp_address_to_sock(const struct rtcp_address *a, struct sockaddr_storage *out);
+void rtcp_address_from_sock(const struct sockaddr_storage *in, struct rtcp_address *out);
+
+/* ------------------------------------------------------------------------------------------------ objects */
+
+enum rtcp_link_state {
+    RTCP_LINK_CONNECTING, /* ours: no SYN-ACK yet */
+    RTCP_LINK_ASKED,      /* came in: its request is being read */
+    RTCP_LINK_WAITING,    /* ours: the answer is being read; came in: it waits for the session's answer */
+    RTCP_LINK_PROVING,    /* came in: CONFIRM is being read before anything else */
+    RTCP_LINK_STREAM,     /* carries the stream */
+    RTCP_LINK_FROZEN,     /* not read, not written */
+    RTCP_LINK_REFUSED,    /* a REFUSE is on its way; what comes is thrown away */
+    RTCP_LINK_CLOSED,     /* waits to be freed */
+};
+
+struct rtcp_link {
+    struct rtcp_endpoint *endpoint;
+    struct rtcp_stream *stream;     /* NULL while its request is being read */
+    struct rtcp_listener *listener; /* of a connection that came in */
+    struct rtcp_link *next, *prev;  /* half-open list, or the list of closed ones */
+    enum rtcp_link_state state;
+    int fd;
+    uint32_t attempt;
+    ev_io reader, writer;
+    ev_timer timer;
+    base_time began_at;
+    bool is_eof;
+    bool fin_sent;
+    bool is_half_open;
+    struct rtcp_address peer;
+
+    uint8_t out[RTCP_WIRE_REQUEST + RTCP_WIRE_CONFIRM]; /* handshake bytes that go before the stream */
+    size_t out_size, out_sent;
+    uint32_t early_left;  /* bytes promised in OPEN and not yet written */
+    bool confirm_pending; /* CONFIRM goes out when early_left is 0 */
+    uint8_t confirm[RTCP_WIRE_CONFIRM];
+
+    uint8_t in[RTCP_WIRE_HANDSHAKE_MAX];
+    size_t in_size;
+    uint32_t early_in;  /* stream bytes before the peer's CONFIRM */
+    size_t confirm_in;  /* bytes of CONFIRM still expected; 0: none */
+    size_t thrown_away; /* in REFUSED */
+};
+
+enum rtcp_report {
+    RTCP_REPORT_ACCEPTED = 1,
+    RTCP_REPORT_LINK = 2,
+    RTCP_REPORT_EVIDENCE = 4,
+    RTCP_REPORT_PROBE_DATA = 8,
+    RTCP_REPORT_READABLE = 16,
+    RTCP_REPORT_WRITABLE = 32,
+    RTCP_REPORT_CLOSED = 64,
+};
+
+struct rtcp_stream {
+    struct rtcp_session session;
+    struct rtcp_endpoint *endpoint;
+    struct rtcp_listener *listener; /* counted: it stays open while we live */
+    struct rtcp_stream *next, *prev;
+    struct rtcp_link *live;   /* carries the session, or is frozen */
+    struct rtcp_link *trying; /* the attempt in progress */
+    ev_timer timer;
+    base_time armed;
+    bool is_armed;
+
+    struct rtcp_stream_callbacks callbacks;
+    void *user;
+    unsigned reports; /* enum rtcp_report that wait for the turn */
+    bool is_ready;    /* in the endpoint's ready list */
+    struct rtcp_stream *next_ready;
+    bool link_up;
+    int evidence;
+    int closed_status;
+    uint8_t probe_data[RTCP_PROBE_DATA_SIZE];
+    bool did_recv;  /* rtcp_recv was called since on_readable */
+    bool end_told;  /* rtcp_recv returned 0 */
+    bool is_paused; /* on_readable ran and nothing was read: wait for rtcp_recv */
+    bool held_until_confirmed;
+
+    uint8_t *waiting; /* bytes taken out of a connection that was frozen */
+    size_t waiting_size, waiting_at, waiting_room;
+
+    struct rtcp_address server[RTCP_ADDRESSES_MAX];
+    int server_count;
+    char peer_text[RTCP_ADDRESS_TEXT];
+};
+
+struct rtcp_listener {
+    struct rtcp_endpoint *endpoint;
+    struct rtcp_listener *next;
+    int fd;
+    ev_io acceptor;
+    ev_timer pause; /* after the process ran out of descriptors */
+    uint64_t name;
+    bool is_open;   /* the application still wants new streams */
+    uint32_t users; /* streams and half-open connections that came in here */
+    struct rtcp_stream_options stream;
+    rtcp_on_accept *on_accept;
+    void *user;
+    char text[RTCP_ADDRESS_TEXT];
+};
+
+/* Where a datagram came from, and to which of our addresses. */
+struct rtcp_source {
+    struct rtcp_address peer;
+    struct rtcp_address local; /* family 0: unknown */
+};
+
+struct rtcp_control_port {
+    int fd; /* -1: not open */
+    uint16_t port;
+    ev_io reader;
+};
+
+struct rtcp_endpoint {
+    struct ev_loop *loop;
+    struct rtcp_endpoint_options options;
+    struct rtcp_auth_shared shared;
+    struct base_rng rng;
+    uint64_t incarnation;
+    struct rtcp_registry registry;
+    struct base_table routes; /* peer incarnation -> struct rtcp_route */
+    struct rtcp_control_port port4, port6;
+    uint16_t port_wanted; /* number of the first listening port; 0: none */
+
+    struct rtcp_listener *listeners;
+    struct rtcp_stream *streams;
+    struct rtcp_link *half_open_first, *half_open_last; /* oldest first */
+    size_t half_open;
+    size_t proving; /* sessions that wait for CONFIRM */
+    struct rtcp_link *closed_links;
+
+    struct rtcp_stream *ready_first, *ready_last;
+    ev_prepare turn;
+    ev_idle awake; /* runs while callbacks wait, so that the loop does not sleep */
+    bool in_turn;
+
+    /* The datagram being filled: messages to one address share it. */
+    uint8_t datagram[RTCP_DATAGRAM_MAX];
+    size_t datagram_size;
+    struct rtcp_source datagram_to;
+    const struct rtcp_source *source; /* of the message being handled */
+
+    struct rtcp_stats stats;
+};
+
+/* ------------------------------------------------------------------------------------------------ link_loop.c */
+
+/* Begins a connection for a stream; NULL and *ret_evidence when that fails at once. */
+struct rtcp_link *rtcp_link_connect(struct rtcp_stream *stream, uint32_t attempt, const struct rtcp_address *to,
+                                    int *ret_evidence);
+/* A connection that came in: takes the descriptor over. NULL: out of memory, it was closed. */
+struct rtcp_link *rtcp_link_accepted(struct rtcp_listener *listener, int fd, const struct rtcp_address *peer);
+/* Closes it (in order or abortively); freed at the next turn. */
+void rtcp_link_close(struct rtcp_link *link, bool is_gentle);
+void rtcp_link_free_closed(struct rtcp_endpoint *endpoint);
+/* Queues handshake bytes, then `early` ring bytes, and writes what it can. */
+void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, uint32_t early);
+/* Carries the stream from now on; CONFIRM (or NULL) goes before its next byte. */
+void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm);
+/* Writes what is to be written; false: the connection is broken (already told to the session). */
+bool rtcp_link_flush(struct rtcp_link *link, base_time now);
+/* Reads stream bytes: a count, BASE_E_AGAIN, BASE_E_CLOSED (end or broken; already told to the session). */
+int64_t rtcp_link_read(struct rtcp_link *link, base_time now, void *data, size_t size);
+void rtcp_link_pause(struct rtcp_link *link);
+void rtcp_link_unpause(struct rtcp_link *link);
+/* Tells the session what the kernel holds. */
+void rtcp_link_observe(struct rtcp_link *link, base_time now);
+/* Sends a REFUSE, then closes in order. */
+void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size);
+
+/* ------------------------------------------------------------------------------------------------ listener_loop.c */
+
+/* A whole request was read on a connection that came in. */
+void rtcp_listener_request(struct rtcp_link *link, base_time now);
+/* A whole prefix of another version was read. */
+void rtcp_listener_wrong_version(struct rtcp_link *link);
+void rtcp_listener_add_half_open(struct rtcp_link *link);
+void rtcp_listener_remove_half_open(struct rtcp_link *link);
+void rtcp_listener_release(struct rtcp_listener *listener);
+void rtcp_listener_free(struct rtcp_listener *listener);
+
+/* ------------------------------------------------------------------------------------------------ stream_loop.c */
+
+struct rtcp_stream *rtcp_stream_new(struct rtcp_endpoint *endpoint, const struct rtcp_stream_callbacks *callbacks,
+                                    void *user);
+void rtcp_stream_free(struct rtcp_stream *stream);
+/* Fills in the options that client and server sessions share. */
+void rtcp_stream_session_options(struct rtcp_stream *stream, const struct rtcp_stream_options *o,
+                                 struct rtcp_session_options *ret);
+/* Performs all effects, sends the datagrams, arms the timer. */
+void rtcp_stream_pump(struct rtcp_stream *stream, base_time now);
+void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report);
+/* Runs the callbacks that wait; true: the stream was freed. */
+bool rtcp_stream_run_callbacks(struct rtcp_stream *stream);
+/* The live connection has bytes. */
+void rtcp_stream_readable(struct rtcp_stream *stream);
+
+/* ------------------------------------------------------------------------------------------------ control_loop.c */
+
+/* Opens the port of a family if it is not open: the wanted number, else any. 0 or BASE_E_SYSTEM. */
+BASE_MUST_USE int rtcp_control_open(struct rtcp_endpoint *endpoint, const struct rtcp_address *at);
+void rtcp_control_close(struct rtcp_endpoint *endpoint);
+/* Puts a message into the datagram for an address. */
+void rtcp_control_send(struct rtcp_endpoint *endpoint, const struct rtcp_source *to, const uint8_t *message,
+                       size_t size);
+void rtcp_control_flush(struct rtcp_endpoint *endpoint);
+uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family);
+
+/* ------------------------------------------------------------------------------------------------ endpoint_loop.c */
+
+struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation, base_time now);
+void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
+void rtcp_endpoint_make_ready(struct rtcp_stream *stream);
+/* Runs waiting callbacks; at the end of every event and before the loop sleeps. */
+void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint);
+/* Hints all sessions with the same route, but one. */
+void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, const struct rtcp_route *route,
+                        const struct rtcp_stream *except, int evidence, base_time now);
+
+#endif

@@ -1,0 +1,400 @@
+/* Listening sockets, and the handshakes of connections that came in. See inside_loop.h; PROTOCOL.md "Opening". */
+#include "rtcp/base/check.h"
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/defaults.h"
+#include "rtcp/inside_loop.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ACCEPTS_PER_EVENT 64
+#define RETRY_MS          200u /* told to clients refused for want of room */
+#define PAUSE_S           0.1  /* without descriptors */
+
+/* ------------------------------------------------------------------------------------------------ half-open ones */
+
+void rtcp_listener_add_half_open(struct rtcp_link *link)
+{
+    struct rtcp_endpoint *e = link->endpoint;
+
+    link->is_half_open = true;
+    link->next = NULL;
+    link->prev = e->half_open_last;
+    if (e->half_open_last != NULL) {
+        e->half_open_last->next = link;
+    } else {
+        e->half_open_first = link;
+    }
+    e->half_open_last = link;
+    e->half_open++;
+    if (e->half_open > RTCP_HALF_OPEN_MAX) {
+        e->stats.handshakes_dropped++;
+        rtcp_link_close(e->half_open_first, false); /* the oldest goes (P41) */
+    }
+}
+
+void rtcp_listener_remove_half_open(struct rtcp_link *link)
+{
+    struct rtcp_endpoint *e = link->endpoint;
+
+    if (!link->is_half_open) {
+        return;
+    }
+    link->is_half_open = false;
+    if (link->prev != NULL) {
+        link->prev->next = link->next;
+    } else {
+        e->half_open_first = link->next;
+    }
+    if (link->next != NULL) {
+        link->next->prev = link->prev;
+    } else {
+        e->half_open_last = link->prev;
+    }
+    e->half_open--;
+}
+
+/* ------------------------------------------------------------------------------------------------ requests */
+
+static struct rtcp_registry_place place_of(const struct rtcp_listener *listener)
+{
+    return (struct rtcp_registry_place){
+        .incarnation = listener->endpoint->incarnation,
+        .name = listener->name,
+        .is_listening = listener->is_open,
+        .shared = &listener->endpoint->shared,
+    };
+}
+
+static void refuse(struct rtcp_link *link, const struct rtcp_wire_request *request, uint8_t reason)
+{
+    struct rtcp_registry_place place = place_of(link->listener);
+    uint8_t bytes[RTCP_WIRE_ANSWER];
+
+    rtcp_registry_refuse(&place, request, reason, RETRY_MS, bytes);
+    rtcp_link_refuse(link, bytes, sizeof bytes);
+}
+
+void rtcp_listener_wrong_version(struct rtcp_link *link)
+{
+    struct rtcp_wire_request nothing = {.attempt = 1};
+
+    refuse(link, &nothing, RTCP_WIRE_BAD_VERSION);
+}
+
+/* Gives a connection to its session, as the attempt it asks for. */
+static void hand_over(struct rtcp_link *link, struct rtcp_stream *stream, const struct rtcp_wire_request *request)
+{
+    rtcp_listener_remove_half_open(link);
+    ev_timer_stop(link->endpoint->loop, &link->timer);
+    link->stream = stream;
+    link->attempt = request->attempt;
+    link->state = RTCP_LINK_WAITING;
+    link->in_size = 0;
+    if (request->kind == RTCP_WIRE_OPEN && link->endpoint->shared.is_set) {
+        link->confirm_in = RTCP_WIRE_CONFIRM;
+        link->early_in = request->early;
+    }
+    stream->trying = link;
+    rtcp_address_print(&link->peer, stream->peer_text);
+}
+
+static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *request, base_time now)
+{
+    struct rtcp_listener *listener = link->listener;
+    struct rtcp_endpoint *e = link->endpoint;
+    struct rtcp_session_options options;
+    struct rtcp_stream *stream;
+
+    if (e->stats.sessions >= e->options.streams_max || (e->shared.is_set && e->proving >= RTCP_HALF_OPEN_MAX)) {
+        refuse(link, request, RTCP_WIRE_FULL);
+        return;
+    }
+    stream = rtcp_stream_new(e, NULL, NULL);
+    if (stream == NULL) {
+        refuse(link, request, RTCP_WIRE_FULL);
+        return;
+    }
+    rtcp_stream_session_options(stream, &listener->stream, &options);
+    options.name = listener->name;
+    if (rtcp_session_accept(&stream->session, &options, now, request) < 0) {
+        rtcp_stream_free(stream);
+        refuse(link, request, RTCP_WIRE_FULL);
+        return;
+    }
+    stream->listener = listener;
+    listener->users++;
+    if (rtcp_registry_add(&e->registry, &stream->session) < 0) {
+        rtcp_stream_free(stream);
+        refuse(link, request, RTCP_WIRE_FULL);
+        return;
+    }
+    stream->held_until_confirmed = !rtcp_registry_may_deliver_early(&e->registry);
+    hand_over(link, stream, request);
+    rtcp_stream_pump(stream, now);
+}
+
+static void pass_on(struct rtcp_link *link, struct rtcp_session *s, const struct rtcp_wire_request *request,
+                    struct base_bytes raw, base_time now)
+{
+    struct rtcp_stream *stream = (struct rtcp_stream *)(void *)s; /* the session is its first member */
+    uint8_t reason = 0;
+
+    switch (rtcp_session_asked(s, now, request, raw, &reason)) {
+    case RTCP_ASKED_TAKEN:
+        if (stream->trying != NULL) {
+            rtcp_link_close(stream->trying, false);
+        }
+        hand_over(link, stream, request);
+        link->endpoint->stats.resumes++;
+        break;
+    case RTCP_ASKED_STALE:
+        rtcp_link_close(link, true);
+        break;
+    case RTCP_ASKED_FORGED:
+        refuse(link, request, RTCP_WIRE_BAD_KEY);
+        break;
+    case RTCP_ASKED_REFUSED:
+        refuse(link, request, reason);
+        break;
+    }
+    rtcp_stream_pump(stream, now);
+}
+
+void rtcp_listener_request(struct rtcp_link *link, base_time now)
+{
+    struct rtcp_endpoint *e = link->endpoint;
+    struct rtcp_registry_place place = place_of(link->listener);
+    struct base_bytes raw = {link->in, link->in_size};
+    struct rtcp_wire_request request;
+    struct rtcp_judgement judgement;
+
+    if (rtcp_wire_get_request(raw, &request) < 0) {
+        e->stats.handshakes_dropped++;
+        rtcp_link_close(link, false);
+        return;
+    }
+    rtcp_registry_judge(&e->registry, &place, &request, raw, &judgement);
+    switch (judgement.kind) {
+    case RTCP_JUDGED_NEW:
+        open_new(link, &request, now);
+        break;
+    case RTCP_JUDGED_KNOWN:
+        pass_on(link, judgement.session, &request, raw, now);
+        break;
+    case RTCP_JUDGED_REFUSED:
+        rtcp_link_refuse(link, judgement.refusal, sizeof judgement.refusal);
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ accepting */
+
+static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct rtcp_listener *listener = w->data;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        struct sockaddr_storage from;
+        struct rtcp_address peer;
+        socklen_t size = sizeof from;
+        int fd = accept4(listener->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+                ev_io_stop(loop, w);
+                ev_timer_again(loop, &listener->pause);
+            }
+            break; /* everything else is the connection's own trouble (P43) */
+        }
+        listener->endpoint->stats.connections_accepted++;
+        rtcp_address_from_sock(&from, &peer);
+        (void)rtcp_link_accepted(listener, fd, &peer);
+    }
+    rtcp_endpoint_turn(listener->endpoint);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct rtcp_listener *listener = w->data;
+
+    (void)events;
+    ev_timer_stop(loop, w);
+    ev_io_start(loop, &listener->acceptor);
+}
+
+/* ------------------------------------------------------------------------------------------------ names */
+
+static size_t read_file(const char *path, char *out, size_t size)
+{
+    FILE *f = fopen(path, "re");
+    size_t n = 0;
+
+    if (f != NULL) {
+        n = fread(out, 1, size, f);
+        fclose(f);
+    }
+    return n;
+}
+
+/* The name of a place: this machine, this network namespace, this address (design 2.3). */
+static uint64_t default_name(const char *address)
+{
+    char text[RTCP_ADDRESS_TEXT + 128];
+    char machine[64] = "";
+    size_t size = read_file("/etc/machine-id", machine, sizeof machine - 1);
+    struct stat ns = {0};
+    int n;
+
+    if (size == 0) {
+        (void)gethostname(machine, sizeof machine - 1);
+    }
+    (void)stat("/proc/self/ns/net", &ns);
+    n = snprintf(text, sizeof text, "%s/%llu/%s", machine, (unsigned long long)ns.st_ino, address);
+    return rtcp_auth_name((struct base_bytes){(const uint8_t *)text, (size_t)n});
+}
+
+/* ------------------------------------------------------------------------------------------------ public */
+
+void rtcp_listen_options_default(struct rtcp_listen_options *o)
+{
+    base_zero(o, sizeof *o);
+    rtcp_stream_options_default(&o->stream);
+    o->backlog = 128;
+}
+
+static int open_socket(const struct rtcp_address *at, int backlog, struct rtcp_address *ret_bound)
+{
+    struct sockaddr_storage address;
+    socklen_t size = rtcp_address_to_sock(at, &address);
+    int one = 1;
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (at->family == 6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    }
+    if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, backlog) < 0) {
+        int error = errno;
+
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    size = sizeof address;
+    getsockname(fd, (struct sockaddr *)&address, &size);
+    rtcp_address_from_sock(&address, ret_bound);
+    return fd;
+}
+
+static int check_options(const struct rtcp_listen_options *o)
+{
+    bool is_fine = o->backlog >= 1 && o->stream.ring >= RTCP_RING_MIN && o->stream.ring <= RTCP_RING_MAX &&
+                   o->stream.idle_probe >= BASE_S(1) && o->stream.linger_max > 0 &&
+                   (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
+
+    return is_fine ? 0 : BASE_E_RANGE;
+}
+
+int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address, const struct rtcp_listen_options *options,
+                rtcp_on_accept *on_accept, void *user, struct rtcp_listener **ret_listener)
+{
+    struct rtcp_address at[RTCP_ADDRESSES_MAX];
+    struct rtcp_listen_options defaults;
+    struct rtcp_listener *listener;
+    struct rtcp_address bound;
+    int status;
+
+    rtcp_listen_options_default(&defaults);
+    options = options == NULL ? &defaults : options;
+    status = check_options(options);
+    if (status == 0) {
+        status = rtcp_address_parse(address, true, at);
+    }
+    if (status < 0) {
+        return status;
+    }
+    listener = calloc(1, sizeof *listener);
+    if (listener == NULL) {
+        return BASE_E_NOMEM;
+    }
+    listener->fd = open_socket(&at[0], options->backlog, &bound);
+    if (listener->fd < 0) {
+        free(listener);
+        return BASE_E_SYSTEM;
+    }
+    status = rtcp_control_open(endpoint, &bound);
+    if (status < 0) {
+        int error = errno;
+
+        close(listener->fd);
+        free(listener);
+        errno = error;
+        return status;
+    }
+    rtcp_address_print(&bound, listener->text);
+    listener->endpoint = endpoint;
+    listener->is_open = true;
+    listener->stream = options->stream;
+    listener->on_accept = on_accept;
+    listener->user = user;
+    listener->name =
+        options->service == NULL
+            ? default_name(listener->text)
+            : rtcp_auth_name((struct base_bytes){(const uint8_t *)options->service, strlen(options->service)});
+    listener->next = endpoint->listeners;
+    endpoint->listeners = listener;
+    ev_io_init(&listener->acceptor, on_acceptable, listener->fd, EV_READ);
+    listener->acceptor.data = listener;
+    ev_io_start(endpoint->loop, &listener->acceptor);
+    ev_timer_init(&listener->pause, on_pause_over, 0., PAUSE_S);
+    listener->pause.data = listener;
+    *ret_listener = listener;
+    return 0;
+}
+
+const char *rtcp_listener_address(const struct rtcp_listener *listener)
+{
+    return listener->text;
+}
+
+void rtcp_listener_free(struct rtcp_listener *listener)
+{
+    struct rtcp_listener **at = &listener->endpoint->listeners;
+
+    while (*at != listener) {
+        at = &(*at)->next;
+    }
+    *at = listener->next;
+    ev_io_stop(listener->endpoint->loop, &listener->acceptor);
+    ev_timer_stop(listener->endpoint->loop, &listener->pause);
+    close(listener->fd);
+    free(listener);
+}
+
+void rtcp_listener_release(struct rtcp_listener *listener)
+{
+    CHECK(listener->users > 0);
+    if (--listener->users == 0 && !listener->is_open) {
+        rtcp_listener_free(listener);
+    }
+}
+
+void rtcp_listener_close(struct rtcp_listener *listener)
+{
+    if (listener == NULL || !listener->is_open) {
+        return;
+    }
+    listener->is_open = false;
+    if (listener->users == 0) {
+        rtcp_listener_free(listener);
+    }
+}

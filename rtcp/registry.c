@@ -1,0 +1,223 @@
+/* See registry.h; PROTOCOL.md "Opening", "Refusing". Pure. */
+#include "rtcp/registry.h"
+
+#include "rtcp/base/check.h"
+#include "rtcp/defaults.h"
+
+int rtcp_registry_init(struct rtcp_registry *r, const struct base_memory *memory, size_t sessions_max,
+                       uint32_t first_id)
+{
+    int status;
+
+    base_zero(r, sizeof *r);
+    r->memory = memory;
+    r->next_id = first_id;
+    status = base_table_init(&r->ids, memory, sessions_max);
+    if (status == 0) {
+        status = base_table_init(&r->nonces, memory, sessions_max);
+    }
+    if (status == 0) {
+        status = base_table_init(&r->graves, memory, RTCP_TOMBSTONES);
+    }
+    if (status == 0) {
+        status = base_table_init(&r->opened, memory, RTCP_TOMBSTONES);
+    }
+    if (status == 0) {
+        r->tombstone = base_memory_new(memory, RTCP_TOMBSTONES, sizeof *r->tombstone);
+        status = r->tombstone == NULL ? BASE_E_NOMEM : 0;
+    }
+    if (status < 0) {
+        rtcp_registry_deinit(r);
+    }
+    return status;
+}
+
+void rtcp_registry_deinit(struct rtcp_registry *r)
+{
+    base_table_deinit(&r->ids);
+    base_table_deinit(&r->nonces);
+    base_table_deinit(&r->graves);
+    base_table_deinit(&r->opened);
+    if (r->tombstone != NULL) {
+        base_memory_free(r->memory, r->tombstone);
+        r->tombstone = NULL;
+    }
+}
+
+uint32_t rtcp_registry_next_id(struct rtcp_registry *r)
+{
+    for (;;) {
+        uint32_t id = r->next_id++;
+
+        if (id != 0 && base_table_get(&r->ids, id) == NULL && base_table_get(&r->graves, id) == NULL) {
+            return id;
+        }
+    }
+}
+
+/* Half of a 128-bit random nonce: enough to find it, the whole is compared afterwards. */
+static uint64_t nonce_key(const uint8_t nonce[RTCP_WIRE_NONCE])
+{
+    return base_get64(nonce);
+}
+
+int rtcp_registry_add(struct rtcp_registry *r, struct rtcp_session *s)
+{
+    if (base_table_put(&r->ids, s->opt.id, s) < 0) {
+        return BASE_E_RANGE;
+    }
+    if (!s->opt.is_client && base_table_put(&r->nonces, nonce_key(s->client_nonce), s) < 0) {
+        (void)base_table_take(&r->ids, s->opt.id);
+        return BASE_E_RANGE;
+    }
+    return 0;
+}
+
+static void forget(struct rtcp_registry *r, struct rtcp_tombstone *t)
+{
+    if (t->id == 0) {
+        return;
+    }
+    (void)base_table_take(&r->graves, t->id);
+    if (base_table_get(&r->opened, nonce_key(t->client_nonce)) == t) {
+        (void)base_table_take(&r->opened, nonce_key(t->client_nonce));
+    }
+    if (t->is_kept) {
+        r->kept--;
+    }
+    t->id = 0;
+}
+
+void rtcp_registry_bury(struct rtcp_registry *r, const struct rtcp_session *s, bool keep)
+{
+    struct rtcp_tombstone *t;
+
+    if (base_table_take(&r->ids, s->opt.id) != s) {
+        return;
+    }
+    if (base_table_get(&r->nonces, nonce_key(s->client_nonce)) == s) {
+        (void)base_table_take(&r->nonces, nonce_key(s->client_nonce));
+    }
+    if (!keep || s->cid == 0) {
+        return;
+    }
+    for (size_t tries = 0; tries < RTCP_TOMBSTONES; tries++) {
+        t = &r->tombstone[r->next_tombstone];
+        r->next_tombstone = (r->next_tombstone + 1) % RTCP_TOMBSTONES;
+        if (t->id == 0 || !t->is_kept) {
+            forget(r, t);
+            rtcp_tombstone_make(t, s);
+            r->kept += t->is_kept ? 1 : 0;
+            CHECK(base_table_put(&r->graves, t->id, t) == 0);
+            if (!t->is_client && base_table_get(&r->opened, nonce_key(t->client_nonce)) == NULL) {
+                CHECK(base_table_put(&r->opened, nonce_key(t->client_nonce), t) == 0);
+            }
+            return;
+        }
+    }
+}
+
+struct rtcp_session *rtcp_registry_find(const struct rtcp_registry *r, uint32_t id)
+{
+    return base_table_get(&r->ids, id);
+}
+
+const struct rtcp_tombstone *rtcp_registry_grave(const struct rtcp_registry *r, uint32_t id)
+{
+    return base_table_get(&r->graves, id);
+}
+
+bool rtcp_registry_may_deliver_early(const struct rtcp_registry *r)
+{
+    return r->kept < RTCP_TOMBSTONES / 2;
+}
+
+/* ------------------------------------------------------------------------------------------------ judging */
+
+void rtcp_registry_refuse(const struct rtcp_registry_place *place, const struct rtcp_wire_request *request,
+                          uint8_t reason, uint32_t retry_after_ms, uint8_t out[RTCP_WIRE_ANSWER])
+{
+    struct rtcp_wire_answer a = {
+        .kind = RTCP_WIRE_REFUSE,
+        .reason = reason,
+        .flags = reason == RTCP_WIRE_FULL ? RTCP_WIRE_TEMPORARY : 0,
+        .version_min = RTCP_WIRE_VERSION,
+        .version_max = RTCP_WIRE_VERSION,
+        .attempt = request->attempt,
+        .retry_after_ms = retry_after_ms,
+        .incarnation = place->incarnation,
+        .name = place->name,
+    };
+
+    rtcp_wire_put_answer(out, &a);
+    rtcp_auth_sign(out, RTCP_WIRE_ANSWER, place->shared->key, 0, 0, request->nonce);
+}
+
+static void judge_open(const struct rtcp_registry *r, const struct rtcp_registry_place *place,
+                       const struct rtcp_wire_request *request, struct base_bytes raw, struct rtcp_judgement *ret)
+{
+    struct rtcp_session *s = base_table_get(&r->nonces, nonce_key(request->nonce));
+    const struct rtcp_tombstone *t = base_table_get(&r->opened, nonce_key(request->nonce));
+
+    if (!rtcp_auth_is_signed(raw.data, RTCP_WIRE_REQUEST, place->shared->key, 0, 0, NULL)) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->refusal);
+    } else if (request->name != 0 && request->name != place->name) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->refusal);
+    } else if (s != NULL && memcmp(s->client_nonce, request->nonce, RTCP_WIRE_NONCE) == 0) {
+        ret->kind = RTCP_JUDGED_KNOWN;
+        ret->session = s;
+    } else if (t != NULL && memcmp(t->client_nonce, request->nonce, RTCP_WIRE_NONCE) == 0) {
+        rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->refusal);
+    } else if (!place->is_listening) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_NOT_LISTENING, 0, ret->refusal);
+    } else {
+        ret->kind = RTCP_JUDGED_NEW;
+    }
+}
+
+static void judge_resume(const struct rtcp_registry *r, const struct rtcp_registry_place *place,
+                         const struct rtcp_wire_request *request, struct rtcp_judgement *ret)
+{
+    struct rtcp_session *s = rtcp_registry_find(r, request->cid);
+    const struct rtcp_tombstone *t = rtcp_registry_grave(r, request->cid);
+    bool is_ours = request->server_incarnation == place->incarnation;
+
+    if (request->name != place->name) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->refusal);
+    } else if (is_ours && s != NULL && !s->opt.is_client) {
+        ret->kind = RTCP_JUDGED_KNOWN;
+        ret->session = s;
+    } else if (is_ours && t != NULL && !t->is_client) {
+        rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->refusal);
+    } else {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_NO_SESSION, 0, ret->refusal);
+    }
+}
+
+void rtcp_registry_judge(const struct rtcp_registry *r, const struct rtcp_registry_place *place,
+                         const struct rtcp_wire_request *request, struct base_bytes raw, struct rtcp_judgement *ret)
+{
+    ret->kind = RTCP_JUDGED_REFUSED;
+    ret->session = NULL;
+    if (request->key_id != place->shared->id) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->refusal);
+    } else if (request->kind == RTCP_WIRE_OPEN) {
+        judge_open(r, place, request, raw, ret);
+    } else if (request->kind == RTCP_WIRE_RESUME) {
+        judge_resume(r, place, request, ret);
+    } else {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_NOT_HERE, 0, ret->refusal);
+    }
+}
+
+size_t rtcp_registry_unknown(const struct rtcp_auth_shared *shared, uint64_t incarnation,
+                             const struct rtcp_wire_control *probe, uint8_t out[RTCP_WIRE_CONTROL_MAX])
+{
+    struct rtcp_wire_control c = {.id = probe->asker, .type = RTCP_WIRE_UNKNOWN, .incarnation = incarnation};
+    size_t size;
+
+    base_copy(c.echo, probe->echo, RTCP_WIRE_ECHO);
+    size = rtcp_wire_put_control(out, &c);
+    rtcp_auth_control(out + size, shared->unknown_key, (struct base_bytes){out, size}, 0, 0);
+    return size + RTCP_WIRE_CONTROL_TAG;
+}
