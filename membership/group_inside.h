@@ -1,0 +1,49 @@
+/* What group_loop.c and turn_loop.c share; nobody else includes it. */
+#ifndef HOLDFAST_MEMBERSHIP_GROUP_INSIDE_H
+#define HOLDFAST_MEMBERSHIP_GROUP_INSIDE_H
+
+#include "membership/found.h"
+#include "membership/hello.h"
+#include "membership/mesh_loop.h"
+#include "membership/order.h"
+
+#include <ev.h>
+
+#define GROUP_WHY_SIZE 320
+
+struct group {
+    struct ev_loop *loop;
+    const struct base_memory *memory;
+    struct group_callbacks callbacks;
+    void *user;
+    struct base_trace trace;
+    char name[GROUP_NAME_MAX + 1];
+    uint32_t count;
+    struct group_address member[GROUP_MEMBERS_MAX]; /* rising ids; addresses point into address[] */
+    char address[GROUP_MEMBERS_MAX][GROUP_ADDRESS_SIZE];
+    bool is_open_only; /* group_open: it founds nothing */
+
+    struct hello_self self;
+    struct found found;
+    struct order *order;
+    struct mesh *mesh;
+    struct group_view *view; /* held; NULL before the founding view */
+
+    ev_prepare prepare; /* a turn at the end of each turn of the loop that brought work */
+    ev_timer timer;     /* deadlines, and the rest of a long delivery */
+    bool is_due;        /* something happened since the last turn */
+    bool is_out;        /* on_excluded was called: nothing more happens */
+    uint64_t delivered;
+    uint64_t views;
+    bool is_ordering[GROUP_MEMBERS_MAX]; /* per place in member[]: order_link_up was called for this link */
+    char why[GROUP_WHY_SIZE];
+};
+
+/* turn_loop.c */
+void group_turn_on_prepare(struct ev_loop *loop, ev_prepare *w, int events);
+void group_turn_on_timer(struct ev_loop *loop, ev_timer *w, int events);
+void group_turn_arm(struct group *g);
+void group_turn_send(struct group *g);
+const struct mesh_callbacks *group_turn_mesh_callbacks(void);
+
+#endif
