@@ -35,7 +35,8 @@ def parse():
                                                         "unicode-data)")
     parser.add_argument("--cut", metavar="SECONDS", type=float, default=None,
                         help="how long the cut lasts (default 30; with --transfer 5)")
-    parser.add_argument("--cut-member", metavar="N|leader", default="3", help="who is cut off (default 3)")
+    parser.add_argument("--cut-member", metavar="N|leader", default="follower",
+                        help="who is cut off (default: 3, or 2 where 3 leads)")
     parser.add_argument("--cut-kind", choices=("drop", "link"), default="drop",
                         help="drop: IP packets are lost; link: every frame is, as with the cable out (default drop)")
     parser.add_argument("--plain", action="store_true", help="lines of a log instead of the picture")
@@ -46,8 +47,8 @@ def parse():
         options.cut = 5.0 if options.transfer else 30.0
     if not 0 < options.cut <= 86400:
         parser.error("--cut: more than 0 and at most 86400 seconds")
-    if options.cut_member not in ("1", "2", "3", "leader"):
-        parser.error("--cut-member: 1, 2, 3 or leader")
+    if options.cut_member not in ("1", "2", "3", "leader", "follower"):
+        parser.error("--cut-member: 1, 2, 3, leader or follower")
     if options.input is not None and not os.path.isfile(options.input):
         parser.error(f"--input: no such file: {options.input}")
     return options

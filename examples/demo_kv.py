@@ -251,8 +251,9 @@ class KvScene:
 
     def choose(self):
         """Who is cut off, and through whom the client loads."""
-        wanted = self.options.cut_member
-        number = self.members[0].status["leader"] if wanted == "leader" else int(wanted)
+        leader = self.members[0].status["leader"]
+        wanted = {"leader": leader, "follower": 2 if leader == 3 else 3}
+        number = wanted.get(self.options.cut_member) or int(self.options.cut_member)
         self.target = self.members[number - 1]
         self.rest = [m for m in self.members if m is not self.target]
         self.entry = next((m for m in self.rest if not self.is_leader(m)), self.rest[0])

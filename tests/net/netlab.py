@@ -191,7 +191,7 @@ class Host:
         return s
 
     def reset_connections(self, *expression):
-        """Ends live TCP connections of this host as if RST had come, such as ('sport', '=', ':7000'); returns how many."""
+        """Ends live TCP connections of this host, such as ('sport', '=', ':7000'); returns how many. Peers get RST."""
         out = self.run(["ss", "-H", "-K", "-t", "state", "connected", *expression], check=False)
         return sum(1 for line in out.splitlines() if line.strip())
 
@@ -234,21 +234,24 @@ class Lab:
         for number in range(1, count + 1):
             host = Host(self, number, self._keep(_new_namespace(self.home)))
             self.hosts.append(host)
+            place = f"/proc/{os.getpid()}/fd/{host.namespace}"
             self._command(self.middle, ip,
-                          f"link add name {host.port} type veth peer name eth0 netns /proc/{os.getpid()}/fd/{host.namespace}\n"
+                          f"link add name {host.port} type veth peer name eth0 netns {place}\n"
                           f"link set {host.port} master br0\nlink set {host.port} up\n")
             self._command(host.namespace, ip, "link set lo up\n"
                           f"address add {host.address}/24 dev eth0\n"
                           f"address add {host.address6.strip('[]')}/64 dev eth0 nodad\n"
                           "link set eth0 up\n")
-        chains = "".join(f"add chain bridge lab {h.name}\nadd rule bridge lab middle jump {h.name}\n" for h in self.hosts)
-        self._nft("add table bridge lab\nadd chain bridge lab middle { type filter hook forward priority 0; }\n" + chains)
+        rules = "add table bridge lab\nadd chain bridge lab middle { type filter hook forward priority 0; }\n"
+        for host in self.hosts:
+            rules += f"add chain bridge lab {host.name}\nadd rule bridge lab middle jump {host.name}\n"
+        self._nft(rules)
 
     def _nft(self, rules, namespace=None):
         self._command(self.middle if namespace is None else namespace, ["nft", "-f", "-"], rules)
 
     def expose(self, host, port):
-        """Says that programs of the host listen at (host.inner, port). A relay lab must know; here nothing is needed."""
+        """Says that programs of the host listen at (host.inner, port). A relay lab must know; nothing to do here."""
 
     # -------------------------------------------------------------------------------------------- cuts
 
@@ -331,7 +334,7 @@ def end_on_signals():
 
 
 def open_lab(hosts=3, allow_relay=False, say=lambda text: print(text, file=sys.stderr)):
-    """A lab in namespaces; where the system does not allow them a relay over the loopback if allow_relay, which it says.
+    """A lab in namespaces; where the system does not allow them, if allow_relay, a relay over the loopback; it says so.
 
     Fails with LabError where neither works."""
     try:

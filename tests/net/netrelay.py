@@ -216,7 +216,8 @@ class RelayLab:
     def _owner(self, kind, port, remote):
         """The host of the process that has this socket; None when it is not one of ours."""
         self._read_births()
-        inode = next((line[3] for line in _table(kind) if line[1] == port and (remote is None or line[2] == remote)), None)
+        inode = next((line[3] for line in _table(kind)
+                      if line[1] == port and (remote is None or line[2] == remote)), None)
         for pid, host in self.owners.items():
             with contextlib.suppress(OSError):
                 for fd in os.listdir(f"/proc/{pid}/fd"):

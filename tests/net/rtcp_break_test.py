@@ -48,10 +48,11 @@ def test_100_breaks_hit_data_in_flight():
         for total in totals:
             assert total["breaks_in_flight"] >= BREAKS, total
             assert total["repeated"] > 0, "bytes must have been lost with a connection, and written again"
-        print(f"    {count} connections destroyed; with bytes unacknowledged: {totals[0]['breaks_in_flight']} (server), "
-              f"{totals[1]['breaks_in_flight']} (client); after which bytes were written again: "
-              f"{totals[0]['breaks_resent']}, {totals[1]['breaks_resent']}; {totals[1]['connections']} connections, "
-              f"longest pause {max(t['gap_max_ms'] for t in totals):.0f} ms")
+        print(f"    {count} connections destroyed, {totals[1]['connections']} used, longest pause "
+              f"{max(t['gap_max_ms'] for t in totals):.0f} ms")
+        for name, total in zip(("server", "client"), totals):
+            print(f"    {name}: {total['breaks_in_flight']} with bytes unacknowledged, {total['breaks_resent']} after "
+                  f"which bytes were written again, {total['repeated']} such bytes")
 
 
 if __name__ == "__main__":
