@@ -3,7 +3,7 @@
  * A volatile member: its memory is all it has, so its incarnation is drawn at every start and PERSIST is answered at
  * once. See PROTOCOL.md.
  */
-#include "membership/group_inside.h"
+#include "membership/group_inside_loop.h"
 #include "membership/view.h"
 
 #include "rtcp/base/clock_loop.h"

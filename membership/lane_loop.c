@@ -57,7 +57,7 @@ static void parse(struct lane *lane)
     }
     lane->in_have -= from;
     if (from > 0 && lane->in_have > 0) {
-        memmove(lane->in, lane->in + from, lane->in_have); /* overlapping: base_copy is not enough */
+        base_move(lane->in, lane->in + from, lane->in_have);
     }
     if (status < 0 && status != BASE_E_AGAIN) {
         end(lane, status);

@@ -1,5 +1,5 @@
-/* How streams become links: accepting, dialling, hellos and refusals. See mesh_inside.h and PROTOCOL.md "Mesh". */
-#include "membership/mesh_inside.h"
+/* How streams become links: accepting, dialling, hellos and refusals. See mesh_inside_loop.h and PROTOCOL.md "Mesh". */
+#include "membership/mesh_inside_loop.h"
 #include "rtcp/base/check.h"
 
 #define GUESTS_MAX        64 /* streams that have not said hello; the oldest gives way */

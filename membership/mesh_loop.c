@@ -1,7 +1,7 @@
 /* See mesh_loop.h: opening and closing, when to dial, sending, paths. How links come up is in meet_loop.c. */
 #include "membership/mesh_loop.h"
 
-#include "membership/mesh_inside.h"
+#include "membership/mesh_inside_loop.h"
 #include "rtcp/base/check.h"
 #include "rtcp/base/clock_loop.h"
 

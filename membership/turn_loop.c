@@ -4,7 +4,7 @@
  * that acknowledgements and entries of one turn travel together. Users are called from here only, after the cores have
  * returned. See PROTOCOL.md "Founding" and "Order".
  */
-#include "membership/group_inside.h"
+#include "membership/group_inside_loop.h"
 #include "membership/view.h"
 
 #include "rtcp/base/check.h"

@@ -1,11 +1,15 @@
 /* What mesh_loop.c and meet_loop.c share; nobody else includes it.
  *
+ * Owns      struct mesh: the endpoint, the peers, their links and lanes.
+ * Relies on hello.h, lane_loop.h; libev.
+ * Not here  what frames mean.
+ *
  * A peer has at most two links: the current one, which is up, and the next one, whose handshake is under way. A next
  * link that comes up replaces the current one: its dialler has begun anew, so the old one can only be late. The newest
  * hello of a peer pushes out a handshake under way, so links come up in the true order of lives (hello.h).
  */
-#ifndef HOLDFAST_MEMBERSHIP_MESH_INSIDE_H
-#define HOLDFAST_MEMBERSHIP_MESH_INSIDE_H
+#ifndef HOLDFAST_MEMBERSHIP_MESH_INSIDE_LOOP_H
+#define HOLDFAST_MEMBERSHIP_MESH_INSIDE_LOOP_H
 
 #include "membership/lane_loop.h"
 #include "membership/mesh_loop.h"

@@ -1,6 +1,11 @@
-/* What group_loop.c and turn_loop.c share; nobody else includes it. */
-#ifndef HOLDFAST_MEMBERSHIP_GROUP_INSIDE_H
-#define HOLDFAST_MEMBERSHIP_GROUP_INSIDE_H
+/* What group_loop.c and turn_loop.c share; nobody else includes it.
+ *
+ * Owns      struct group: the cores, the mesh and the watchers of one group.
+ * Relies on found.h, order.h, mesh_loop.h; libev.
+ * Not here  rules of the protocol: those stand in the cores.
+ */
+#ifndef HOLDFAST_MEMBERSHIP_GROUP_INSIDE_LOOP_H
+#define HOLDFAST_MEMBERSHIP_GROUP_INSIDE_LOOP_H
 
 #include "membership/found.h"
 #include "membership/hello.h"
