@@ -199,7 +199,8 @@ void forward_fill_ask(struct order_seat *seat, struct message *m)
 
 void forward_receive_ask(struct order *o, struct order_seat *seat, const struct message *m)
 {
-    if (o->leader != seat->id || m->forward_ask.number <= o->pending_done ||
+    /* also while we suspect this leader: it asks once, and may live after all */
+    if (!seat->is_followed || m->forward_ask.number <= o->pending_done ||
         m->forward_ask.number > o->pending.last.index) {
         o->dropped_at_door++;
         return;
