@@ -1,9 +1,9 @@
 /* membership: a primary-partition group. Processes agree on a sequence of views, and on one order of messages in them.
  *
  * A partition alone changes no view: the channels between members never break (rtcp), a member that is cut off stays a
- * member, and when the link is back it gets everything it missed, once, in order, from where it was. Only a process that
- * is really gone, or that policy gives up on, leaves the view. (Ekwall, Urban, Schiper, section 1; the protocol is in
- * membership/PROTOCOL.md.)
+ * member, and when the link is back it gets everything it missed, once, in order, from where it was. Only a process
+ * that is really gone, or that policy gives up on, leaves the view. (Ekwall, Urban, Schiper, section 1; the protocol is
+ * in membership/PROTOCOL.md.)
  *
  * Rules that hold for every function and callback here:
  *   thread     the thread of the group's loop only.
@@ -26,10 +26,10 @@
 
 #define GROUP_API __attribute__((visibility("default")))
 
-#define GROUP_MEMBERS_MAX 15
-#define GROUP_NAME_MAX 63              /* bytes of a group's name */
+#define GROUP_MEMBERS_MAX  15
+#define GROUP_NAME_MAX     63          /* bytes of a group's name */
 #define GROUP_ADDRESS_SIZE 64          /* "host:port" with its end */
-#define GROUP_MESSAGE_MAX (16u << 20)  /* bytes of one broadcast */
+#define GROUP_MESSAGE_MAX  (16u << 20) /* bytes of one broadcast */
 
 struct ev_loop;
 struct group;
@@ -42,7 +42,7 @@ enum group_role {
 };
 
 struct group_member {
-    uint32_t id;          /* 1 .. 2^31-1, chosen by the operator, never reused for another machine */
+    uint32_t id; /* 1 .. 2^31-1, chosen by the operator, never reused for another machine */
     enum group_role role;
     uint64_t incarnation; /* one life of its memory or disk; a new one is another member */
     char address[GROUP_ADDRESS_SIZE];
@@ -73,7 +73,7 @@ struct group_difference {
 
 /* One message of the total order. */
 struct group_delivery {
-    uint64_t index;  /* its place: the same on every member, rising */
+    uint64_t index; /* its place: the same on every member, rising */
     uint64_t term;
     uint32_t origin; /* member id of the one that called group_broadcast */
     uint64_t number; /* what group_broadcast returned there */
@@ -116,18 +116,18 @@ struct group_address {
 };
 
 struct group_options {
-    const char *name;          /* of the group: 1 .. GROUP_NAME_MAX bytes */
-    uint64_t token;            /* the same number on all founders: tells two foundings of one name apart */
-    uint32_t self;             /* this member's id; must be among the members */
+    const char *name;                   /* of the group: 1 .. GROUP_NAME_MAX bytes */
+    uint64_t token;                     /* the same number on all founders: tells two foundings of one name apart */
+    uint32_t self;                      /* this member's id; must be among the members */
     const struct group_address *member; /* founders (group_found) or contacts (group_open) */
-    uint32_t member_count;     /* 1 .. GROUP_MEMBERS_MAX */
-    const char *listen;        /* where to listen; NULL: the address given for self */
-    const uint8_t *key;        /* pre-shared key of all members, or NULL */
+    uint32_t member_count;              /* 1 .. GROUP_MEMBERS_MAX */
+    const char *listen;                 /* where to listen; NULL: the address given for self */
+    const uint8_t *key;                 /* pre-shared key of all members, or NULL */
     size_t key_size;
     base_time election_timeout; /* default 600 ms; 100 ms .. 60 s: how long a silent leader is followed */
-    size_t log_bytes_max;      /* memory of the ordered log: default 256 MiB; beyond it group_broadcast says AGAIN */
-    size_t pending_max;        /* broadcasts of this member not yet delivered: default 65536 */
-    uint64_t seed;             /* of jitter; 0: from the kernel */
+    size_t log_bytes_max;       /* memory of the ordered log: default 256 MiB; beyond it group_broadcast says AGAIN */
+    size_t pending_max;         /* broadcasts of this member not yet delivered: default 65536 */
+    uint64_t seed;              /* of jitter; 0: from the kernel */
     struct base_trace trace;
 };
 
@@ -143,14 +143,12 @@ GROUP_API void group_options_default(struct group_options *o);
  *   source   PROTOCOL.md "Founding".
  */
 GROUP_API BASE_MUST_USE int group_found(struct ev_loop *loop, const struct group_options *options,
-                                        const struct group_callbacks *callbacks, void *user,
-                                        struct group **ret_group);
+                                        const struct group_callbacks *callbacks, void *user, struct group **ret_group);
 
 /* Every start after the founding: finds the live group through its contacts. A volatile member that restarted is a new
  * incarnation and would have to join, which does not exist yet: on_excluded(BASE_E_EXISTS) says so. */
 GROUP_API BASE_MUST_USE int group_open(struct ev_loop *loop, const struct group_options *options,
-                                       const struct group_callbacks *callbacks, void *user,
-                                       struct group **ret_group);
+                                       const struct group_callbacks *callbacks, void *user, struct group **ret_group);
 
 /* Ends this process's part: a leader abdicates first. No callback runs any more. Accepts NULL. Not from a callback. */
 GROUP_API void group_close(struct group *group);
@@ -174,17 +172,17 @@ struct group_member_stats {
     uint32_t id;
     bool link_up;
     bool is_leader;
-    uint64_t acked;             /* last index known to be durable there (known by the leader) */
-    uint64_t behind;            /* entries of this log beyond that */
-    uint64_t unacknowledged;    /* bytes in the channel to it */
-    uint64_t entries_sent;      /* entries streamed to it by this process */
-    uint64_t entries_repeated;  /* of these, sent before already: after a change of term or of process life */
-    uint64_t entries_pulled;    /* entries received from it that were new here */
+    uint64_t acked;                  /* last index known to be durable there (known by the leader) */
+    uint64_t behind;                 /* entries of this log beyond that */
+    uint64_t unacknowledged;         /* bytes in the channel to it */
+    uint64_t entries_sent;           /* entries streamed to it by this process */
+    uint64_t entries_repeated;       /* of these, sent before already: after a change of term or of process life */
+    uint64_t entries_pulled;         /* entries received from it that were new here */
     uint64_t entries_received_again; /* entries received from it that were here already */
     uint64_t snapshots_sent;
     uint64_t snapshots_received;
-    uint64_t links;             /* how often the link came up */
-    base_time silent;           /* since its last authentic sign of life */
+    uint64_t links;   /* how often the link came up */
+    base_time silent; /* since its last authentic sign of life */
 };
 
 struct group_stats {

@@ -13,8 +13,9 @@
 
 #define REPLICA_API __attribute__((visibility("default")))
 
-#define REPLICA_COMMAND_MAX (GROUP_MESSAGE_MAX - 16) /* bytes of one command: the rest is room for this layer's head   \
-                                                      */
+#define REPLICA_COMMAND_MAX                                                                                            \
+    (GROUP_MESSAGE_MAX - 16) /* bytes of one command: the rest is room for this layer's head                           \
+                              */
 
 struct replica;
 struct replica_answer; /* where apply writes its answer */

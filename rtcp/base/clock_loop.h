@@ -1,4 +1,9 @@
-/* The one clock of the drivers: monotonic, read once per event and passed down. */
+/* The one clock of the drivers: monotonic, read once per event and passed down.
+ *
+ * Owns      nothing.
+ * Relies on CLOCK_MONOTONIC.
+ * Not here  the date: nothing in Holdfast depends on it.
+ */
 #ifndef HOLDFAST_BASE_CLOCK_LOOP_H
 #define HOLDFAST_BASE_CLOCK_LOOP_H
 
