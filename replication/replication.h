@@ -13,9 +13,8 @@
 
 #define REPLICA_API __attribute__((visibility("default")))
 
-#define REPLICA_COMMAND_MAX                                                                                            \
-    (GROUP_MESSAGE_MAX - 16) /* bytes of one command: the rest is room for this layer's head                           \
-                              */
+/* Bytes of one command: the rest is room for the head that this layer adds. */
+#define REPLICA_COMMAND_MAX (GROUP_MESSAGE_MAX - 16)
 
 struct replica;
 struct replica_answer; /* where apply writes its answer */
