@@ -137,7 +137,7 @@ def test_self(cases):
 def test_layers(cases):
     tree = sources.tree(ROOT)
     tests = "".join(source.text for path, source in tree.items()
-                    if path.startswith("tests/") and not path.startswith("tests/style/"))
+                    if path.startswith("tests/") and not path.startswith(("tests/style/", "tests/support/")))
     for layer, mark in API.items():
         library = os.path.join(BUILD, layer, f"libholdfast-{layer}.so")
         with open(os.path.join(ROOT, layer, f"{layer}.h"), encoding="utf-8") as file:
