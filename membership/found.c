@@ -221,6 +221,7 @@ int found_init(struct found *f, const struct found_options *o, base_time now)
     f->is_founder = o->is_founder;
     f->repeat = o->repeat;
     f->repeat_at = base_time_add(now, o->repeat);
+    f->doubt_at = BASE_NEVER;
     f->trace = o->trace;
     for (uint32_t i = 0; i < o->count; i++) {
         f->peer[i].id = o->id[i];
@@ -327,10 +328,19 @@ void found_receive(struct found *f, uint32_t id, uint64_t incarnation, const str
     check(f);
 }
 
+static uint32_t count_disagreeing(const struct found *f)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < f->count; i++) {
+        count += f->peer[i].disagrees != FOUND_REASON_NONE ? 1 : 0;
+    }
+    return count;
+}
+
 void found_refused(struct found *f, uint32_t id, enum found_reason reason, base_time now)
 {
     struct found_peer *p = find(f, id);
-    uint32_t disagreeing = 0;
 
     if (p == NULL || f->state == FOUND_INSTALLED || f->state == FOUND_OUT || reason == FOUND_REASON_NONE) {
         return; /* whoever is in does not leave because a stranger says so (T45) */
@@ -340,13 +350,30 @@ void found_refused(struct found *f, uint32_t id, enum found_reason reason, base_
         return;
     }
     p->disagrees = reason;
-    for (uint32_t i = 0; i < f->count; i++) {
-        disagreeing += f->peer[i].disagrees != FOUND_REASON_NONE ? 1 : 0;
+    p->is_linked = false;
+    if (f->doubt_at == BASE_NEVER) {
+        f->doubt_at = base_time_add(now, FOUND_DOUBT * f->repeat);
     }
-    if (disagreeing * 2 > f->count - 1) { /* one wrong process must not end the right ones */
+    if (count_disagreeing(f) * 2 > f->count - 1) { /* one wrong process must not end the right ones */
         refuse(f, id, BASE_E_INVALID, reason, now);
     }
     check(f);
+}
+
+/* Too few to be sure, and yet nobody comes who agrees: most likely this process is the wrong one. */
+static void weigh_doubts(struct found *f, base_time now)
+{
+    uint32_t agreeing = 0;
+    struct found_peer *last = NULL;
+
+    for (uint32_t i = 0; i < f->count; i++) {
+        agreeing += f->peer[i].is_linked ? 1 : 0;
+        last = f->peer[i].disagrees != FOUND_REASON_NONE ? &f->peer[i] : last;
+    }
+    f->doubt_at = last == NULL ? BASE_NEVER : base_time_add(now, FOUND_DOUBT * f->repeat);
+    if (last != NULL && count_disagreeing(f) > agreeing) {
+        refuse(f, last->id, BASE_E_INVALID, last->disagrees, now);
+    }
 }
 
 /* Whether a message for this linked peer is still due in the present state. */
@@ -360,6 +387,9 @@ static bool is_due(const struct found *f, const struct found_peer *p)
 
 void found_expire(struct found *f, base_time now)
 {
+    if (now >= f->doubt_at && (f->state == FOUND_GATHERING || f->state == FOUND_SEEN)) {
+        weigh_doubts(f, now);
+    }
     if (now < f->repeat_at) {
         return;
     }
@@ -373,12 +403,14 @@ void found_expire(struct found *f, base_time now)
 
 base_time found_deadline(const struct found *f)
 {
+    base_time at = f->state == FOUND_GATHERING || f->state == FOUND_SEEN ? f->doubt_at : BASE_NEVER;
+
     for (uint32_t i = 0; i < f->count; i++) {
         if (is_due(f, &f->peer[i])) {
-            return f->repeat_at;
+            return base_time_min(at, f->repeat_at);
         }
     }
-    return BASE_NEVER;
+    return at;
 }
 
 /* ---------------------------------------------------------------------------------------------------- effects */

@@ -27,6 +27,8 @@ enum found_state {
     FOUND_OUT,
 };
 
+#define FOUND_DOUBT 6
+
 enum found_kind {
     FOUND_SAYS_SEEN = 1,      /* "I have met exactly these" */
     FOUND_SAYS_INSTALLED = 2, /* "these are view 1" */
@@ -106,6 +108,7 @@ struct found {
     uint32_t refused_by;
     base_time repeat;
     base_time repeat_at;
+    base_time doubt_at; /* when disagreements are weighed; BASE_NEVER: there are none */
     uint64_t instance;
     uint64_t vector[GROUP_MEMBERS_MAX]; /* of our latest SEEN; when installed: view 1 */
     struct base_trace trace;
@@ -127,7 +130,8 @@ void found_receive(struct found *f, uint32_t id, uint64_t incarnation, const str
                    base_time now);
 
 /* A member refused us in its hello, in answer to a nonce of ours, or stands at the wrong place. EXISTS ends this
- * process at once; a disagreement ends it when more than half of the others disagree. Without effect once installed. */
+ * process at once. A disagreement ends it when more than half of the others disagree, or when for FOUND_DOUBT times
+ * `repeat` more of them disagree than are linked in agreement. Without effect once installed. */
 void found_refused(struct found *f, uint32_t id, enum found_reason reason, base_time now);
 
 void found_expire(struct found *f, base_time now);

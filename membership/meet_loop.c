@@ -1,9 +1,11 @@
 /* How streams become links: accepting, dialling, hellos and refusals. See mesh_inside_loop.h and PROTOCOL.md "Mesh". */
 #include "membership/mesh_inside_loop.h"
 #include "rtcp/base/check.h"
+#include "rtcp/base/clock_loop.h"
 
 #define GUESTS_MAX        64 /* streams that have not said hello; the oldest gives way */
 #define REFUSED_PAUSE     BASE_S(2)
+#define KNOCK_PAUSE       BASE_S(2)
 #define WRONG_PLACE_COUNT 3 /* a port may belong to somebody else for a moment */
 
 static const struct lane_callbacks lane_callbacks;
@@ -63,6 +65,9 @@ static struct link *link_of(const struct lane *lane)
     if (p == NULL) {
         return NULL;
     }
+    if (p->knock.lane[owner->kind] == lane) {
+        return &p->knock;
+    }
     return p->current.lane[owner->kind] == lane ? &p->current : &p->next;
 }
 
@@ -87,6 +92,10 @@ static void say_on_both(struct mesh *m, const struct link *link)
 void mesh_meet_end(struct mesh *m, struct mesh_peer *p, struct link *link, enum rtcp_linger linger)
 {
     bool was_up = link->pair.state == PAIR_UP;
+
+    if (link == &p->knock) {
+        p->knock_at = base_time_add(base_clock_now(), KNOCK_PAUSE);
+    }
 
     for (unsigned i = 0; i < LANE_COUNT; i++) { /* rule 4: both or none */
         if (link->lane[i] != NULL) {
@@ -157,6 +166,7 @@ static void come_up(struct mesh *m, struct mesh_peer *p)
     p->current = link;
     p->failures = 0;
     p->wrong = 0;
+    mesh_meet_end(m, p, &p->knock, RTCP_LINGER_ABORT);
     lane_release(link.lane[LANE_VOTES]);
     mesh_tell(m, p->id, "link up", NULL, link.pair.incarnation);
     m->callbacks.on_up(m->user, p->id, link.pair.incarnation, link.pair.is_founder);
@@ -189,7 +199,7 @@ static int meet_guest(struct mesh *m, struct lane *lane, const struct hello *h)
     enum hello_reason reason = hello_judge(m->self, h);
 
     if (reason == HELLO_GOOD && h->sender > m->self->id) {
-        return BASE_E_PROTOCOL; /* the lower id dials */
+        return BASE_E_PROTOCOL; /* the lower id dials: this was a knock, and nothing is wrong */
     }
     if (reason != HELLO_GOOD) {
         mesh_tell(m, h->sender, "refused it", NULL, (uint64_t)reason);
@@ -372,7 +382,7 @@ void mesh_meet_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
     lane_accept(lane, stream);
 }
 
-static int dial_lane(struct mesh *m, struct mesh_peer *p, enum message_lane kind)
+static int dial_lane(struct mesh *m, struct mesh_peer *p, struct link *link, enum message_lane kind)
 {
     char service[MESH_SERVICE_SIZE];
     struct rtcp_stream_options o;
@@ -397,7 +407,7 @@ static int dial_lane(struct mesh *m, struct mesh_peer *p, enum message_lane kind
         delete_lane(m, lane);
         return status;
     }
-    p->next.lane[kind] = lane;
+    link->lane[kind] = lane;
     return 0;
 }
 
@@ -410,9 +420,9 @@ void mesh_meet_dial(struct mesh *m, struct mesh_peer *p)
         return;
     }
     pair_dial(&p->next.pair, p->id, ++m->links, base_rng_next(&m->rng) | 1);
-    status = dial_lane(m, p, LANE_VOTES);
+    status = dial_lane(m, p, &p->next, LANE_VOTES);
     if (status == 0) {
-        status = dial_lane(m, p, LANE_BULK);
+        status = dial_lane(m, p, &p->next, LANE_BULK);
     }
     if (status != 0) {
         mesh_tell(m, p->id, "cannot dial", base_status_text(status), (uint64_t)-status);
@@ -421,4 +431,14 @@ void mesh_meet_dial(struct mesh *m, struct mesh_peer *p)
         return;
     }
     say_on_both(m, &p->next);
+}
+
+void mesh_meet_knock(struct mesh *m, struct mesh_peer *p)
+{
+    pair_dial(&p->knock.pair, p->id, ++m->links, base_rng_next(&m->rng) | 1);
+    if (dial_lane(m, p, &p->knock, LANE_VOTES) != 0) {
+        mesh_meet_end(m, p, &p->knock, RTCP_LINGER_ABORT);
+        return;
+    }
+    say(m, p->knock.lane[LANE_VOTES], &p->knock.pair, LANE_VOTES);
 }

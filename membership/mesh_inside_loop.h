@@ -7,6 +7,9 @@
  * A peer has at most two links: the current one, which is up, and the next one, whose handshake is under way. A next
  * link that comes up replaces the current one: its dialler has begun anew, so the old one can only be late. The newest
  * hello of a peer pushes out a handshake under way, so links come up in the true order of lives (hello.h).
+ *
+ * The lower id dials. A founder that nobody dials may be the one that is wrong (its name, its list, its id): it knocks
+ * at the doors of lower ids with a hello that is answered by a refusal that says so, or by the end of the stream.
  */
 #ifndef HOLDFAST_MEMBERSHIP_MESH_INSIDE_LOOP_H
 #define HOLDFAST_MEMBERSHIP_MESH_INSIDE_LOOP_H
@@ -33,12 +36,14 @@ struct mesh_peer {
     char address[GROUP_ADDRESS_SIZE];
     struct link current; /* PAIR_UP, or idle */
     struct link next;
-    bool is_read; /* mesh_read_bulk was called for the current link */
+    struct link knock; /* before the founding view: votes lane only, to a lower id that has not dialled us */
+    bool is_read;      /* mesh_read_bulk was called for the current link */
     bool has_path;
     uint64_t paths;
-    base_time dial_at; /* BASE_NEVER: not due, or the peer dials us */
-    unsigned failures; /* of dialling, since a link was up */
-    unsigned wrong;    /* times that somebody else answered at its address */
+    base_time dial_at;  /* BASE_NEVER: not due, or the peer dials us */
+    base_time knock_at; /* not before */
+    unsigned failures;  /* of dialling, since a link was up */
+    unsigned wrong;     /* times that somebody else answered at its address */
 };
 
 struct mesh {
@@ -75,6 +80,7 @@ struct owner {
 /* meet_loop.c: streams that come, hellos, links that come up and end. */
 void mesh_meet_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream);
 void mesh_meet_dial(struct mesh *m, struct mesh_peer *p);
+void mesh_meet_knock(struct mesh *m, struct mesh_peer *p);
 void mesh_meet_end(struct mesh *m, struct mesh_peer *p, struct link *link, enum rtcp_linger linger);
 void mesh_meet_refuse(struct mesh *m, struct mesh_peer *p, struct link *link, enum hello_reason reason);
 

@@ -12,6 +12,7 @@
 #define DIAL_MAX    BASE_S(2)
 #define SILENT_MAX  BASE_S(3) /* a path that answered no probe for so long does not work */
 #define LOOK_EVERY  BASE_MS(500)
+#define KNOCK_AFTER BASE_S(2)
 #define STREAMS_MAX 1024
 
 _Static_assert(MESSAGE_BEAT_SIZE == RTCP_PROBE_DATA_SIZE, "a beat is what a probe carries");
@@ -106,6 +107,17 @@ void mesh_look(struct mesh *m, struct mesh_peer *p)
     }
 }
 
+/* A founder that is not dialled finds out whether it is the one that is wrong. */
+static void knock(struct mesh *m, struct mesh_peer *p, base_time now)
+{
+    bool is_alone = p->current.pair.state == PAIR_IDLE && p->next.pair.state == PAIR_IDLE;
+
+    if (p->id < m->self->id && m->self->instance == 0 && is_alone && p->knock.pair.state == PAIR_IDLE &&
+        now >= p->knock_at) {
+        mesh_meet_knock(m, p);
+    }
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct mesh *m = w->data;
@@ -117,6 +129,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
         m->look_at = base_time_add(now, LOOK_EVERY);
         for (uint32_t i = 0; i < m->count; i++) {
             mesh_look(m, &m->peer[i]);
+            knock(m, &m->peer[i], now);
         }
     }
     for (uint32_t i = 0; i < m->count && !m->is_silent; i++) {
@@ -166,6 +179,7 @@ static void take_members(struct mesh *m, const struct mesh_options *o)
             p->id = o->member[i].id;
             base_copy(p->address, o->member[i].address, strlen(o->member[i].address));
             p->dial_at = p->id > o->self->id ? now : BASE_NEVER;
+            p->knock_at = base_time_add(now, KNOCK_AFTER);
             m->count++;
         }
     }
@@ -230,6 +244,7 @@ void mesh_silence(struct mesh *m)
     m->is_silent = true;
     arm(m);
     for (uint32_t i = 0; i < m->count; i++) {
+        mesh_meet_end(m, &m->peer[i], &m->peer[i].knock, RTCP_LINGER_ABORT);
         mesh_meet_end(m, &m->peer[i], &m->peer[i].next, RTCP_LINGER_BACKGROUND);
         mesh_meet_end(m, &m->peer[i], &m->peer[i].current, RTCP_LINGER_BACKGROUND);
     }

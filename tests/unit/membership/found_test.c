@@ -489,6 +489,28 @@ static void one_that_disagrees_does_not_end_the_others(void **state)
     assert_int_equal(w->node[2].refusal.reason, FOUND_REASON_FOUNDERS);
 }
 
+/* A founder whose list is wrong may reach one of the right ones only: after a while it ends, and that one does not. */
+static void one_that_nobody_agrees_with_ends_after_a_while(void **state)
+{
+    struct world *w = world_new(3);
+
+    (void)state;
+    link_up(w, 1, 2);
+    settle(w);
+    found_refused(&w->node[0].found, 2, FOUND_REASON_FOUNDERS, w->now);
+    found_refused(&w->node[1].found, 1, FOUND_REASON_FOUNDERS, w->now);
+    assert_true(found_deadline(&w->node[0].found) == w->now + BASE_S(3));
+    w->now += BASE_S(3);
+    for (uint32_t i = 0; i < 3; i++) {
+        found_expire(&w->node[i].found, w->now);
+        pump(w, i);
+    }
+
+    assert_true(w->node[0].refused);
+    assert_int_equal(w->node[0].refusal.reason, FOUND_REASON_FOUNDERS);
+    assert_false(w->node[1].refused || w->node[2].refused);
+}
+
 static void a_disagreement_is_forgotten_when_the_link_comes_up(void **state)
 {
     struct world *w = world_new(3);
@@ -677,6 +699,7 @@ int main(void)
         cmocka_unit_test(whoever_only_opens_never_founds),
         cmocka_unit_test(a_member_that_is_in_is_refused_by_nobody),
         cmocka_unit_test(one_that_disagrees_does_not_end_the_others),
+        cmocka_unit_test(one_that_nobody_agrees_with_ends_after_a_while),
         cmocka_unit_test(a_disagreement_is_forgotten_when_the_link_comes_up),
         cmocka_unit_test(a_lost_message_is_repeated_until_it_is_answered),
         cmocka_unit_test(a_message_of_another_size_or_self_is_dropped),
