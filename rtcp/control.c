@@ -77,8 +77,9 @@ void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, s
     if (has_received && p->type != RTCP_WIRE_PROBE_REPLY) {
         s->told = s->received;
     }
+    c.flagged = c.flagged && s->reliable.type == p->type; /* an answer to a question needs no CONF of its own */
     if (c.flagged) {
-        c.message_id = s->reliable.type == p->type ? s->reliable.id : s->next_message_id;
+        c.message_id = s->reliable.id;
     }
     e->size = rtcp_wire_put_control(e->bytes, &c);
     rtcp_auth_control(e->bytes + e->size, key_out(s), (struct base_bytes){e->bytes, e->size},
@@ -233,6 +234,9 @@ static void heard(struct rtcp_session *s, base_time now, const struct rtcp_addre
     s->is_confirmed = true;
     if (silence >= RTCP_HEARD_AFTER) {
         rtcp_session_tell(s, RTCP_EVIDENCE_HEARD);
+        if (s->path == RTCP_PATH_ATTACHED && rtcp_session_is_busy(s)) {
+            rtcp_control_probe(s, now, false); /* the path is back: our next probe must not wait its turn */
+        }
     }
     if (s->route != NULL) {
         rtcp_route_heard(s->route, now, from);
@@ -411,7 +415,7 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
     if (s->life != RTCP_LIFE_DEAD) {
         dispatch(s, now, c, final);
     }
-    if (s->life != RTCP_LIFE_DEAD && s->path == RTCP_PATH_DETACHED) {
+    if (s->life != RTCP_LIFE_DEAD && (s->path == RTCP_PATH_DETACHED || s->trying != RTCP_TRY_REST)) {
         rtcp_session_hint(s, now, -1);
     }
     rtcp_session_check(s);

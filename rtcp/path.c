@@ -324,7 +324,7 @@ static void verdict(struct rtcp_session *s, base_time now, const struct rtcp_wir
     }
     switch ((enum rtcp_wire_reason)a->reason) {
     case RTCP_WIRE_IS_CLOSED:
-        if ((a->flags & RTCP_WIRE_CLOSED) != 0 && final == s->received) {
+        if ((a->flags & RTCP_WIRE_CLOSED) != 0 && (final == s->received || (s->closed && final > s->received))) {
             rtcp_closing_peer_said(s, now, final, true);
             s->close_conf = true;
             rtcp_closing_advance(s, now);

@@ -452,8 +452,8 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
     if (take(stream, RTCP_REPORT_WRITABLE) && c->on_writable != NULL) {
         c->on_writable(stream->user, stream);
     }
-    if ((stream->reports & RTCP_REPORT_CLOSED) == 0) {
-        return false;
+    if ((stream->reports & RTCP_REPORT_CLOSED) == 0 || stream->is_ready) {
+        return false; /* made ready again by one of these callbacks: its turn comes once more */
     }
     if (stream->session.was_accepted || stream->session.opt.is_client) {
         if (c->on_closed != NULL) {

@@ -51,7 +51,7 @@ size_t rtcp_tombstone_answer(const struct rtcp_tombstone *t, const struct rtcp_w
                              uint8_t out[2 * RTCP_WIRE_CONTROL_MAX])
 {
     struct rtcp_wire_control conf = {.id = t->peer_id, .type = RTCP_WIRE_CONF, .message_id = c->message_id};
-    struct rtcp_wire_control word = {.id = t->peer_id, .flagged = true, .received = t->received, .final = t->sent};
+    struct rtcp_wire_control word = {.id = t->peer_id, .received = t->received, .final = t->sent};
     size_t size = 0;
 
     if (t->reason == RTCP_WIRE_UNCONFIRMED || !is_authentic(t, c)) {
