@@ -38,7 +38,7 @@ byte fin[2];
 #define FIN_FLYING 1
 #define FIN_READ 2
 
-/* -------------------------------------------------------------------------------------------------- a peer's session */
+/* ------------------------------------------------------------------------------------------------- a peer's session */
 
 byte sent[2]; /* taken from the application: final once shut */
 byte received[2];
@@ -106,7 +106,7 @@ inline connection_is_lost()
     fin[1] = FIN_NONE
 }
 
-/* ------------------------------------------------------------------------------------------------------------ a peer */
+/* ----------------------------------------------------------------------------------------------------------- a peer */
 
 proctype peer(byte me)
 {
@@ -168,17 +168,10 @@ proctype peer(byte me)
     :: d_step { REPEATS_CLOSE(other) && !done[me] && !aborted[me] && !other_closed[me] -> hears_close(me) }
     :: d_step { REPEATS_RESET(other) && !done[me] -> was_reset[me] = 1; done[me] = 1 }
 
-    /* CONF of our own; a tombstone confirms, too, and repeats what it said. */
+    /* CONF of our own; a tombstone confirms, too. */
     :: d_step { REPEATS_HALF_CLOSE(me) && knows_final[other] && ANSWERS(other) -> half_conf[me] = 1 }
     :: d_step { REPEATS_CLOSE(me) && other_closed[other] && ANSWERS(other) -> close_conf[me] = 1 }
-#ifndef NO_TOMBSTONE
-    :: d_step {
-        REPEATS_CLOSE(me) && done[other] && !was_reset[other] && !exited[other] ->
-        hears_close(me);
-        close_conf[me] = 1
-    }
-    :: d_step { REPEATS_RESET(me) && done[other] && !exited[other] -> done[me] = 1 }
-#endif
+    :: d_step { REPEATS_RESET(me) && done[other] && ANSWERS(other) -> done[me] = 1 }
 #ifdef CONF_WITHOUT_ID
     :: d_step { REPEATS_CLOSE(me) && knows_final[other] && ANSWERS(other) -> close_conf[me] = 1 }
 #endif
@@ -202,7 +195,7 @@ proctype peer(byte me)
     od
 }
 
-/* ------------------------------------------------------------------------------------------------- resume and breaks */
+/* ------------------------------------------------------------------------------------------------ resume and breaks */
 
 /* What a RESUME or RESUMED of a peer tells beside the count. */
 inline tells(me)

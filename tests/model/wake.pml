@@ -1,6 +1,7 @@
-/* A Promela model of WAKE: how a server gets a connection replaced that its client believes in (rtcp/PROTOCOL.md, "Finding
- * out"). README.md beside this file says what it abstracts from. Steps are as in resume.pml, datagrams as in close.pml:
- * a WAKE may arrive as long as it is repeated, its CONF as well, and up to LATE_COPIES old ones arrive at any time.
+/* A Promela model of WAKE: how a server gets a connection replaced that its client believes in (rtcp/PROTOCOL.md,
+ * "Finding out"). README.md beside this file says what it abstracts from. Steps are as in resume.pml, datagrams as in
+ * close.pml: a WAKE may arrive as long as it is repeated, its CONF as well, and up to LATE_COPIES old ones arrive at any
+ * time.
  *
  * The client sends nothing and never looks at a silent connection: the server's bytes depend on WAKE alone.
  */
