@@ -57,12 +57,11 @@ def parse():
 def choose_scene(options, screen):
     build = pathlib.Path(os.environ.get("HOLDFAST_BINARY_DIR", HERE.parent / "build" / "release"))
     programs = build / "examples"
-    options.transfer = options.transfer or not (programs / "kv").exists()
     scene = demo_transfer.TransferScene if options.transfer else demo_kv.KvScene
-    program = programs / ("transfer" if options.transfer else "kv")
+    program = programs / scene.PROGRAM
     if not program.exists():
         raise netlab.LabError(f"{program} is not built: run examples/demo, which builds it")
-    return scene(options, screen, programs)
+    return scene(options, screen, program)
 
 
 def main():

@@ -138,10 +138,12 @@ class Pipe:
 
 
 class KvScene:
-    def __init__(self, options, screen, programs):
+    PROGRAM = "kv/kv"  # among the examples of a build
+
+    def __init__(self, options, screen, program):
         self.options = options
         self.screen = screen
-        self.program = programs / "kv"
+        self.program = program
         self.members = []
         self.target = None     # who is cut off
         self.is_cut = False

@@ -68,10 +68,12 @@ class Party:
 
 
 class TransferScene:
-    def __init__(self, options, screen, programs):
+    PROGRAM = "transfer"  # among the examples of a build
+
+    def __init__(self, options, screen, program):
         self.options = options
         self.screen = screen
-        self.program = programs / "transfer"
+        self.program = program
         self.is_cut = False
         self.cuts = 0
         self.resumed = []  # seconds from each heal to the first byte, both directions

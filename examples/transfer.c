@@ -59,10 +59,11 @@ struct flow {
     struct pace read_pace;
     uint64_t sent;
     uint64_t received;
-    uint64_t breaks;           /* connections lost */
+    uint32_t connections;      /* used, when last looked */
+    uint64_t repeated;         /* bytes written again, when last looked */
+    uint64_t breaks;           /* connections replaced */
     uint64_t breaks_in_flight; /* of these, with bytes that the peer had not acknowledged */
     uint64_t breaks_resent;    /* of these, after which bytes had to be written again: they were lost with it */
-    uint64_t repeated_before;
     bool has_break_open;
     base_time started;
     base_time last_arrival;
@@ -332,36 +333,40 @@ static void on_writable(void *user, struct rtcp_stream *stream)
     flow_send(user);
 }
 
+/* Counts the connections that were replaced since the last look. on_link does not tell all of them: a connection that
+ * is replaced at once was never down. */
+static void flow_look_for_breaks(struct flow *f)
+{
+    struct rtcp_info info;
+    rtcp_info(f->stream, &info);
+    if (info.connections > f->connections) {
+        uint32_t breaks = f->connections == 0 ? info.connections - 1 : info.connections - f->connections;
+        f->breaks += breaks;
+        f->breaks_in_flight += info.unacknowledged > 0 ? breaks : 0;
+        f->connections = info.connections;
+        f->has_break_open = breaks > 0;
+        event(f, "connection",
+              ",\"connections\":%" PRIu32 ",\"breaks_in_flight\":%" PRIu64 ",\"breaks_resent\":%" PRIu64,
+              info.connections, f->breaks_in_flight, f->breaks_resent);
+    }
+    if (f->has_break_open && info.repeated > f->repeated) {
+        f->breaks_resent++;
+        f->has_break_open = false;
+    }
+    f->repeated = info.repeated;
+}
+
 static void on_link(void *user, struct rtcp_stream *stream, bool up)
 {
     struct flow *f = user;
     struct rtcp_info info;
     rtcp_info(stream, &info);
-    if (f->is_up && !up) {
-        f->breaks++;
-        f->breaks_in_flight += info.unacknowledged > 0;
-        f->repeated_before = info.repeated;
-        f->has_break_open = true;
-    }
     f->is_up = up;
     event(f, "link",
           ",\"up\":%s,\"connections\":%" PRIu32 ",\"unacknowledged\":%" PRIu64 ",\"repeated\":%" PRIu64
           ",\"peer\":\"%s\"",
           up ? "true" : "false", info.connections, info.unacknowledged, info.repeated, rtcp_peer_address(stream));
-}
-
-/* Counts a break as one that lost bytes, once bytes were written again. */
-static void flow_look_for_repeats(struct flow *f)
-{
-    struct rtcp_info info;
-    if (!f->has_break_open) {
-        return;
-    }
-    rtcp_info(f->stream, &info);
-    if (info.repeated > f->repeated_before) {
-        f->breaks_resent++;
-        f->has_break_open = false;
-    }
+    flow_look_for_breaks(f);
 }
 
 static const char *evidence_name(enum rtcp_evidence evidence)
@@ -406,7 +411,7 @@ static void on_closed(void *user, struct rtcp_stream *stream, int status, uint64
     struct flow *f = user;
     struct transfer *t = f->transfer;
     (void)stream;
-    flow_look_for_repeats(f);
+    flow_look_for_breaks(f);
     bool is_ok = status == 0 && unacknowledged == 0 && f->has_ended_sending && f->has_read_end && !f->has_failed;
     event_done(f, is_ok, base_status_name(status), unacknowledged);
     if (status < 0) {
@@ -507,7 +512,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
         if (f == NULL) {
             continue;
         }
-        flow_look_for_repeats(f);
+        flow_look_for_breaks(f);
         if (f->send_pace.rate != 0) {
             flow_send(f);
         }

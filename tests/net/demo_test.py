@@ -1,6 +1,6 @@
 """The demo tells the truth: it fails when something is wrong, and leaves nothing behind.
 
-It runs over a stand-in that lies in one way (tests/net/standin/kv); demo_real_test.py runs it over the real programs.
+It runs over a stand-in that lies in one way (tests/net/standins); demo_real_test.py runs it over the real programs.
 """
 
 import os
@@ -16,7 +16,7 @@ import netlab
 import nettest
 
 DEMO = nettest.ROOT / "examples" / "demo.py"
-STANDIN = pathlib.Path(__file__).resolve().parent / "standin"
+STANDIN = pathlib.Path(__file__).resolve().parent / "standins"
 RECORDS = 600
 
 KEYWORDS = ("records:", "cut:", "unreachable:", "lagging:", "views-changed-by-cut:", "leader:", "behind-at-heal:",

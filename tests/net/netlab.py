@@ -124,9 +124,6 @@ class Processes:
                 process.kill()
         for process in self.all:
             process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
         self.all.clear()
 
 

@@ -66,8 +66,8 @@ class Party:
                                          f"{self.events[-6:]} {self.said()}")
                 self.news.wait(left)
 
-    def wait_kind(self, kind, seconds, **fields):
-        return self.wait(f"{kind} {fields or ''}", seconds, lambda e: e["event"] == kind
+    def wait_kind(self, event, seconds, **fields):
+        return self.wait(f"{event} {fields or str()}", seconds, lambda e: e["event"] == event
                          and all(e.get(name) == value for name, value in fields.items()))
 
     def wait_received(self, size, seconds):

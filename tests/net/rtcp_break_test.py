@@ -9,14 +9,12 @@ SIZE = 96 << 20
 RATE = 8 << 20
 
 
-def is_up_again(who, mark):
-    return who.wait("the next connection", 20,
-                    lambda e: e["event"] == "done" or (e["event"] == "link" and e["up"]), mark)
+def has_another(who, mark):
+    return who.wait("the next connection", 20, lambda e: e["event"] in ("done", "connection"), mark)
 
 
 def hits(who):
-    progress = who.last("done") or who.last("progress") or {}
-    return progress.get("breaks_in_flight", 0)
+    return (who.last("connection") or {}).get("breaks_resent", 0)
 
 
 def break_until_enough(lab, server, client):
@@ -28,7 +26,7 @@ def break_until_enough(lab, server, client):
         if side.reset_connections(field, "=", f":{party.PORT}") > 0:
             count += 1
             for who, mark in zip((server, client), marks):
-                is_up_again(who, mark)
+                has_another(who, mark)
         for who in (server, client):
             assert not who.last("done"), f"the stream ended after {count} breaks: pace it slower"
     return count
@@ -37,7 +35,8 @@ def break_until_enough(lab, server, client):
 def test_100_breaks_hit_data_in_flight():
     with netlab.open_lab(hosts=2) as lab:
         a, b = lab.hosts
-        words = ["--generate", SIZE, "--rate", RATE]
+        # The readers are slow, so that every buffer between is full when the connection is destroyed.
+        words = ["--generate", SIZE, "--read-rate", RATE]
         server = party.serve(a, *words)
         client = party.send(b, a, *words)
         for who in (server, client):
@@ -46,8 +45,9 @@ def test_100_breaks_hit_data_in_flight():
         totals = server.finish(90), client.finish(90)
         party.check_same(*totals, SIZE)
         for total in totals:
-            assert total["breaks_in_flight"] >= BREAKS, total
-            assert total["repeated"] > 0, "bytes must have been lost with a connection, and written again"
+            # Strict: bytes of this side were lost with the connection, and written again.
+            assert total["breaks_resent"] >= BREAKS, total
+            assert total["breaks_in_flight"] >= total["breaks_resent"] and total["repeated"] > 0
         print(f"    {count} connections destroyed, {totals[1]['connections']} used, longest pause "
               f"{max(t['gap_max_ms'] for t in totals):.0f} ms")
         for name, total in zip(("server", "client"), totals):
