@@ -130,6 +130,8 @@ static void handle_message(struct rtcp_endpoint *endpoint, const struct rtcp_wir
     }
     if (rtcp_session_control(s, now, c, &endpoint->source->peer) < 0) {
         endpoint->stats.messages_dropped++;
+        rtcp_endpoint_complain(endpoint, &endpoint->source->peer, "message dropped",
+                               "forged, or its count is impossible");
     }
     if (stream->held_until_confirmed && s->is_confirmed) {
         stream->held_until_confirmed = false;
@@ -149,6 +151,7 @@ static void handle_datagram(struct rtcp_endpoint *endpoint, struct base_bytes da
 
         if (rtcp_wire_get_control(&datagram, &c) < 0) {
             endpoint->stats.messages_dropped++;
+            rtcp_endpoint_complain(endpoint, &from->peer, "datagram dropped", "it does not speak this protocol");
             break;
         }
         handle_message(endpoint, &c, now);

@@ -54,6 +54,20 @@ void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, const struct rtcp_route 
     }
 }
 
+void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
+                            const char *why)
+{
+    struct base_event e = {.at = base_clock_now(), .object = "endpoint", .name = what, .text = why};
+
+    e.field[0].key = "peer_family";
+    e.field[0].value = peer->family;
+    e.field[1].key = "peer_ip"; /* the last 64 bits of an IPv6 address */
+    e.field[1].value = peer->family == 6 ? base_get64(peer->ip + 8) : base_get32(peer->ip);
+    e.field[2].key = "peer_port";
+    e.field[2].value = peer->port;
+    base_trace_emit(&endpoint->options.trace, &e);
+}
+
 /* ------------------------------------------------------------------------------------------------ the turn */
 
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream)

@@ -242,6 +242,9 @@ uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family)
 struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation, base_time now);
 void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream);
+/* Tells the trace that somebody's bytes were dropped or refused; whoever prints it limits how often. */
+void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
+                            const char *why);
 /* Runs waiting callbacks; at the end of every event and before the loop sleeps. */
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint);
 /* Hints all sessions with the same route, but one. */

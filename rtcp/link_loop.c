@@ -159,6 +159,7 @@ static void broke(struct rtcp_link *link, base_time now, int error, const char *
         rtcp_session_broke(&link->stream->session, now, link->attempt, evidence_of(error), why);
     } else {
         link->endpoint->stats.handshakes_dropped++;
+        rtcp_endpoint_complain(link->endpoint, &link->peer, "handshake dropped", why);
         rtcp_link_close(link, false);
     }
 }
@@ -403,7 +404,7 @@ static void read_request(struct rtcp_link *link, base_time now)
     } else if (done == -3) {
         rtcp_listener_wrong_version(link);
     } else if (done < 0) {
-        broke(link, now, 0, "nonsense");
+        broke(link, now, 0, done == -2 ? "it does not speak this protocol" : "it ended in the middle");
     } else {
         base_time left =
             RTCP_HANDSHAKE_TOTAL - base_time_min(base_time_since(now, link->began_at), RTCP_HANDSHAKE_TOTAL);
@@ -594,6 +595,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
     (void)events;
     if (link->state != RTCP_LINK_REFUSED) {
         endpoint->stats.handshakes_dropped++;
+        rtcp_endpoint_complain(endpoint, &link->peer, "handshake dropped", "it took too long");
     }
     rtcp_link_close(link, link->state == RTCP_LINK_REFUSED);
     rtcp_endpoint_turn(endpoint);

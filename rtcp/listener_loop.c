@@ -33,7 +33,8 @@ void rtcp_listener_add_half_open(struct rtcp_link *link)
     e->half_open++;
     if (e->half_open > RTCP_HALF_OPEN_MAX) {
         e->stats.handshakes_dropped++;
-        rtcp_link_close(e->half_open_first, false); /* the oldest goes (P41) */
+        rtcp_endpoint_complain(e, &e->half_open_first->peer, "handshake dropped", "too many at once: the oldest goes");
+        rtcp_link_close(e->half_open_first, false); /* P41 */
     }
 }
 
@@ -70,11 +71,32 @@ static struct rtcp_registry_place place_of(const struct rtcp_listener *listener)
     };
 }
 
+static const char *reason_text(uint8_t reason)
+{
+    static const char *const text[] = {
+        [RTCP_WIRE_FINE] = "no reason",
+        [RTCP_WIRE_NOT_LISTENING] = "the application accepts no new streams",
+        [RTCP_WIRE_FULL] = "too many streams",
+        [RTCP_WIRE_WRONG_NAME] = "it looks for another service",
+        [RTCP_WIRE_BAD_KEY] = "its key or tag is wrong",
+        [RTCP_WIRE_NO_SESSION] = "its session is not known here",
+        [RTCP_WIRE_IS_CLOSED] = "its session is over: closed",
+        [RTCP_WIRE_IS_RESET] = "its session is over: aborted",
+        [RTCP_WIRE_UNCONFIRMED] = "its session is over: never confirmed",
+        [RTCP_WIRE_BAD_VERSION] = "it speaks another version",
+        [RTCP_WIRE_BAD_COUNT] = "its count is impossible",
+        [RTCP_WIRE_NOT_HERE] = "that kind of connection is not served",
+    };
+
+    return reason < sizeof text / sizeof text[0] ? text[reason] : text[0];
+}
+
 static void refuse(struct rtcp_link *link, const struct rtcp_wire_request *request, uint8_t reason)
 {
     struct rtcp_registry_place place = place_of(link->listener);
     uint8_t bytes[RTCP_WIRE_ANSWER];
 
+    rtcp_endpoint_complain(link->endpoint, &link->peer, "handshake refused", reason_text(reason));
     rtcp_registry_refuse(&place, request, reason, RETRY_MS, bytes);
     rtcp_link_refuse(link, bytes, sizeof bytes);
 }
@@ -175,6 +197,7 @@ void rtcp_listener_request(struct rtcp_link *link, base_time now)
 
     if (rtcp_wire_get_request(raw, &request) < 0) {
         e->stats.handshakes_dropped++;
+        rtcp_endpoint_complain(e, &link->peer, "handshake dropped", "a field is impossible");
         rtcp_link_close(link, false);
         return;
     }
@@ -187,6 +210,7 @@ void rtcp_listener_request(struct rtcp_link *link, base_time now)
         pass_on(link, judgement.session, &request, raw, now);
         break;
     case RTCP_JUDGED_REFUSED:
+        rtcp_endpoint_complain(e, &link->peer, "handshake refused", reason_text(judgement.refusal[RTCP_WIRE_PREFIX]));
         rtcp_link_refuse(link, judgement.refusal, sizeof judgement.refusal);
         break;
     }
