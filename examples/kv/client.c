@@ -22,6 +22,7 @@ struct kv_request {
     enum request_state state;
     bool is_read;
     size_t size;               /* of the command */
+    size_t guess;              /* of the size of its reply */
     struct base_bytes command; /* owned; of reads and local commands */
     struct kv_buffer reply;
 };
@@ -75,16 +76,18 @@ void kv_service_deinit(struct kv_service *s)
     }
 }
 
-static struct kv_request *new_request(struct kv_client *c, enum request_state state, struct base_bytes command)
+static struct kv_request *new_request(struct kv_client *c, enum request_state state, struct base_bytes command,
+                                      size_t guess)
 {
     struct kv_request *q = kv_memory(sizeof *q);
 
-    *q = (struct kv_request){.client = c, .service = c->service, .state = state, .size = command.size};
+    *q = (struct kv_request){.client = c, .service = c->service, .state = state, .size = command.size, .guess = guess};
     kv_buffer_init(&q->reply, KV_OUTPUT_MAX);
     *c->end = q;
     c->end = &q->next;
     c->pending++;
     c->pending_bytes += q->size;
+    c->pending_reply += guess;
     c->service->pending_bytes += q->size;
     return q;
 }
@@ -99,6 +102,7 @@ static void drop_last_request(struct kv_client *c)
     }
     c->pending--;
     c->pending_bytes -= (*link)->size;
+    c->pending_reply -= (*link)->guess;
     free_request(*link);
     *link = NULL;
     c->end = link;
@@ -122,6 +126,7 @@ static void take_first(struct kv_client *c)
     }
     c->pending--;
     c->pending_bytes -= q->size;
+    c->pending_reply -= q->guess;
     free_request(q);
 }
 
@@ -201,8 +206,15 @@ static bool has_room(const struct kv_client *c, size_t size)
 /* Gives a command its place in the order. False: not now. */
 static bool submit(struct kv_client *c, const struct kv_command *command, struct base_bytes bytes)
 {
-    struct kv_request *q = new_request(c, REQUEST_WAITS, bytes);
+    struct kv_machine *m = c->service->machine;
+    size_t guess = kv_command_guess(command, &m->args, &m->store);
+    struct kv_request *q;
     int status;
+
+    if (c->pending_reply > 0 && c->pending_reply + guess > KV_PENDING_REPLY) {
+        return false;
+    }
+    q = new_request(c, REQUEST_WAITS, bytes, guess);
 
     add_waiting(q);
     q->is_read = command->kind == KV_READ;
@@ -226,7 +238,7 @@ static bool submit(struct kv_client *c, const struct kv_command *command, struct
 
 static void reply_error_in_turn(struct kv_client *c, const struct kv_buffer *error)
 {
-    struct kv_request *q = new_request(c, REQUEST_READY, (struct base_bytes){NULL, 0});
+    struct kv_request *q = new_request(c, REQUEST_READY, (struct base_bytes){NULL, 0}, 0);
 
     kv_buffer_add_bytes(&q->reply, kv_buffer_bytes(error));
 }
@@ -250,7 +262,7 @@ static bool take_command(struct kv_client *c, struct base_bytes bytes)
             return false;
         }
     } else {
-        keep_command(new_request(c, REQUEST_LOCAL, bytes), bytes);
+        keep_command(new_request(c, REQUEST_LOCAL, bytes, 0), bytes);
         c->is_ending = c->is_ending || command->kind == KV_QUIT;
     }
     c->service->commands++;

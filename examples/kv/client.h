@@ -44,6 +44,7 @@ struct kv_client {
     struct kv_request **end;
     size_t pending; /* requests */
     size_t pending_bytes;
+    size_t pending_reply;   /* about what they will bring */
     size_t input_bytes;     /* as counted in the service */
     struct base_bytes held; /* a command that was read and waits for room; data NULL: none */
     bool has_ended;         /* the client sends no more */

@@ -5,20 +5,34 @@
 #include "examples/kv/reply.h"
 
 static const struct kv_command table[] = {
-    {"append", 3, KV_WRITE, 1, 1, 1, kv_run_append},  {"command", -1, KV_LOCAL, 0, 0, 0, kv_run_command},
-    {"config", -2, KV_LOCAL, 0, 0, 0, kv_run_config}, {"dbsize", 1, KV_READ, 0, 0, 0, kv_run_dbsize},
-    {"decr", 2, KV_WRITE, 1, 1, 1, kv_run_decr},      {"decrby", 3, KV_WRITE, 1, 1, 1, kv_run_decrby},
-    {"del", -2, KV_WRITE, 1, -1, 1, kv_run_del},      {"echo", 2, KV_LOCAL, 0, 0, 0, kv_run_echo},
-    {"exists", -2, KV_READ, 1, -1, 1, kv_run_exists}, {"flushall", -1, KV_WRITE, 0, 0, 0, kv_run_flushall},
-    {"get", 2, KV_READ, 1, 1, 1, kv_run_get},         {"getset", 3, KV_WRITE, 1, 1, 1, kv_run_getset},
-    {"hello", -1, KV_LOCAL, 0, 0, 0, kv_run_hello},   {"holdfast", -2, KV_LOCAL, 0, 0, 0, kv_run_holdfast},
-    {"incr", 2, KV_WRITE, 1, 1, 1, kv_run_incr},      {"incrby", 3, KV_WRITE, 1, 1, 1, kv_run_incrby},
-    {"info", -1, KV_LOCAL, 0, 0, 0, kv_run_info},     {"keys", 2, KV_READ, 0, 0, 0, kv_run_keys},
-    {"mget", -2, KV_READ, 1, -1, 1, kv_run_mget},     {"mset", -3, KV_WRITE, 1, -1, 2, kv_run_mset},
-    {"ping", -1, KV_LOCAL, 0, 0, 0, kv_run_ping},     {"quit", -1, KV_QUIT, 0, 0, 0, kv_run_quit},
-    {"scan", -2, KV_READ, 0, 0, 0, kv_run_scan},      {"select", 2, KV_LOCAL, 0, 0, 0, kv_run_select},
-    {"set", -3, KV_WRITE, 1, 1, 1, kv_run_set},       {"setnx", 3, KV_WRITE, 1, 1, 1, kv_run_setnx},
-    {"strlen", 2, KV_READ, 1, 1, 1, kv_run_strlen},   {"type", 2, KV_READ, 1, 1, 1, kv_run_type},
+    {"append", 3, KV_WRITE, KV_GIVES_LITTLE, 1, 1, 1, kv_run_append},
+    {"command", -1, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_command},
+    {"config", -2, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_config},
+    {"dbsize", 1, KV_READ, KV_GIVES_LITTLE, 0, 0, 0, kv_run_dbsize},
+    {"decr", 2, KV_WRITE, KV_GIVES_LITTLE, 1, 1, 1, kv_run_decr},
+    {"decrby", 3, KV_WRITE, KV_GIVES_LITTLE, 1, 1, 1, kv_run_decrby},
+    {"del", -2, KV_WRITE, KV_GIVES_LITTLE, 1, -1, 1, kv_run_del},
+    {"echo", 2, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_echo},
+    {"exists", -2, KV_READ, KV_GIVES_LITTLE, 1, -1, 1, kv_run_exists},
+    {"flushall", -1, KV_WRITE, KV_GIVES_LITTLE, 0, 0, 0, kv_run_flushall},
+    {"get", 2, KV_READ, KV_GIVES_VALUES, 1, 1, 1, kv_run_get},
+    {"getset", 3, KV_WRITE, KV_GIVES_VALUES, 1, 1, 1, kv_run_getset},
+    {"hello", -1, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_hello},
+    {"holdfast", -2, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_holdfast},
+    {"incr", 2, KV_WRITE, KV_GIVES_LITTLE, 1, 1, 1, kv_run_incr},
+    {"incrby", 3, KV_WRITE, KV_GIVES_LITTLE, 1, 1, 1, kv_run_incrby},
+    {"info", -1, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_info},
+    {"keys", 2, KV_READ, KV_GIVES_KEYS, 0, 0, 0, kv_run_keys},
+    {"mget", -2, KV_READ, KV_GIVES_VALUES, 1, -1, 1, kv_run_mget},
+    {"mset", -3, KV_WRITE, KV_GIVES_LITTLE, 1, -1, 2, kv_run_mset},
+    {"ping", -1, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_ping},
+    {"quit", -1, KV_QUIT, KV_GIVES_LITTLE, 0, 0, 0, kv_run_quit},
+    {"scan", -2, KV_READ, KV_GIVES_KEYS, 0, 0, 0, kv_run_scan},
+    {"select", 2, KV_LOCAL, KV_GIVES_LITTLE, 0, 0, 0, kv_run_select},
+    {"set", -3, KV_WRITE, KV_GIVES_VALUES, 1, 1, 1, kv_run_set},
+    {"setnx", 3, KV_WRITE, KV_GIVES_LITTLE, 1, 1, 1, kv_run_setnx},
+    {"strlen", 2, KV_READ, KV_GIVES_LITTLE, 1, 1, 1, kv_run_strlen},
+    {"type", 2, KV_READ, KV_GIVES_LITTLE, 1, 1, 1, kv_run_type},
 };
 
 const struct kv_command *kv_command_at(size_t i)
@@ -60,6 +74,31 @@ const struct kv_command *kv_command_find(const struct kv_args *args, struct kv_b
         return NULL;
     }
     return command;
+}
+
+static size_t guess_values(const struct kv_command *command, const struct kv_args *args, const struct kv_store *store)
+{
+    size_t last = command->key_last > 0 ? (size_t)command->key_last : args->count - 1;
+    size_t guess = 0;
+    struct base_bytes value;
+
+    for (size_t i = (size_t)command->key_first; i <= last; i += (size_t)command->key_step) {
+        guess += kv_store_get(store, args->at[i], &value) ? value.size : 0;
+    }
+    return guess;
+}
+
+size_t kv_command_guess(const struct kv_command *command, const struct kv_args *args, const struct kv_store *store)
+{
+    switch (command->gives) {
+    case KV_GIVES_VALUES:
+        return guess_values(command, args, store);
+    case KV_GIVES_KEYS:
+        return store->count * 32; /* keys are short, and SCAN seldom gives all */
+    case KV_GIVES_LITTLE:
+        break;
+    }
+    return 0;
 }
 
 void kv_command_run(const struct kv_command *command, struct kv_call *call)

@@ -46,10 +46,18 @@ enum kv_kind {
     KV_QUIT,  /* KV_LOCAL, and the client goes */
 };
 
+/* What the reply holds: how large it may become. */
+enum kv_gives {
+    KV_GIVES_LITTLE,
+    KV_GIVES_VALUES, /* of its keys */
+    KV_GIVES_KEYS,   /* maybe all */
+};
+
 struct kv_command {
     const char *name; /* lower case */
     int arity;        /* arguments, the name included; -n: n or more */
     enum kv_kind kind;
+    enum kv_gives gives;
     int key_first; /* as COMMAND tells them; 0: none */
     int key_last;
     int key_step;
@@ -58,6 +66,9 @@ struct kv_command {
 
 /* The command that args name with a right number of arguments; or NULL, and the error is in reply. */
 const struct kv_command *kv_command_find(const struct kv_args *args, struct kv_buffer *reply);
+
+/* About how many bytes the reply of a command would have now. */
+size_t kv_command_guess(const struct kv_command *command, const struct kv_args *args, const struct kv_store *store);
 
 /* Runs a command; the reply is whole and within KV_REPLY_MAX. */
 void kv_command_run(const struct kv_command *command, struct kv_call *call);

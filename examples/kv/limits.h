@@ -17,6 +17,7 @@
 #define KV_PENDING_MAX   ((size_t)1024)      /* commands of one client that wait for their answers */
 #define KV_PENDING_BYTES ((size_t)1 << 20)   /* bytes of those, where there is more than one */
 #define KV_PENDING_TOTAL ((size_t)16 << 20)  /* bytes of those of all clients, where there is more than one */
+#define KV_PENDING_REPLY ((size_t)4 << 20)   /* bytes of replies that a client's waiting commands will about bring */
 #define KV_INPUT_TOTAL   ((size_t)32 << 20)  /* bytes of unfinished commands of all clients; */
 #define KV_INPUT_SMALL   ((size_t)64 << 10)  /* a client with no more than this may always finish its command */
 #define KV_OUTPUT_SOFT   ((size_t)256 << 10) /* unsent bytes of a client above which its commands wait */
