@@ -48,7 +48,8 @@ def garbage(rng):
     for _ in range(40):
         yield rng.randbytes(rng.randrange(1, 100000))
     for _ in range(40):
-        yield b"*%d\r\n" % rng.randrange(-3, 9) + b"$%d\r\n" % rng.randrange(-3, 99) + rng.randbytes(rng.randrange(0, 99))
+        yield (b"*%d\r\n" % rng.randrange(-3, 9) + b"$%d\r\n" % rng.randrange(-3, 99)
+               + rng.randbytes(rng.randrange(0, 99)))
 
 
 def attack(host, member, seed):
@@ -100,7 +101,7 @@ def test_a_thousand_idle_connections_harm_nobody():
         works(group)
         before = victim.resident_kib()
         idle = [dial(lab.hosts[2], victim) for _ in range(IDLE)]
-        netlab.wait_for(lambda: b"connected_clients:%d" % (IDLE + 1) in victim.ask("INFO", "clients"), 10, "all of them")
+        netlab.wait_for(lambda: b"connected_clients:%d" % (IDLE + 1) in victim.ask("INFO", "clients"), 10, "all")
         works(group)
         growth = victim.resident_kib() - before
         print(f"    {growth * 1024 // IDLE} bytes for each of {IDLE} idle connections")

@@ -1,4 +1,4 @@
-"""Leaders that are killed or cut off during load: the others go on, nothing acknowledged is lost, nothing runs twice."""
+"""Leaders killed or cut off during load: the others go on, nothing acknowledged is lost, nothing runs twice."""
 
 import random
 
