@@ -78,6 +78,17 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     rtcp_control_choose(s, now);
 }
 
+void rtcp_session_routed(struct rtcp_session *s, base_time now, struct rtcp_route *route)
+{
+    bool is_first = s->route == NULL;
+
+    s->route = route;
+    if (is_first && s->opt.is_client && !s->is_confirmed) {
+        rtcp_control_probe(s, now, false); /* confirms the session and teaches our address behind NAT */
+    }
+    rtcp_control_choose(s, now);
+}
+
 void rtcp_path_lose(struct rtcp_session *s, base_time now, const char *why)
 {
     if (s->path == RTCP_PATH_DETACHED) {
@@ -148,7 +159,7 @@ void rtcp_path_advance(struct rtcp_session *s, base_time now)
 static void ask(struct rtcp_session *s, base_time now)
 {
     /* The nonce binds the answer to this attempt; the opening keeps one for idempotence (P14). */
-    if (s->life == RTCP_LIFE_OPENING) {
+    if (s->cid == 0) { /* also when the application has closed already */
         base_copy(s->request_nonce, s->client_nonce, RTCP_WIRE_NONCE);
     } else {
         base_put64(s->request_nonce, base_rng_next(&s->rng));
@@ -242,7 +253,7 @@ void rtcp_session_broke(struct rtcp_session *s, base_time now, uint32_t attempt,
     if (attempt == s->live) {
         rtcp_path_lose(s, now, why);
     } else if (attempt == s->attempt && s->trying != RTCP_TRY_REST) {
-        bool is_first = s->opt.is_client && s->life == RTCP_LIFE_OPENING && s->attempt == 1;
+        bool is_first = s->opt.is_client && s->cid == 0 && s->attempt == 1;
 
         if (is_first && evidence == RTCP_EVIDENCE_REFUSED && !s->opt.retry_refused) {
             rtcp_closing_end(s, now, BASE_E_REFUSED, "nobody listens there");
@@ -298,14 +309,16 @@ static void reopen(struct rtcp_session *s, base_time now)
     s->early_spent = true;
     s->is_confirmed = false;
     s->connections = 0;
-    rtcp_session_move_life(s, now, RTCP_LIFE_OPENING, "never confirmed, nothing delivered: open again");
+    if (s->life == RTCP_LIFE_OPEN) {
+        rtcp_session_move_life(s, now, RTCP_LIFE_OPENING, "never confirmed, nothing delivered: open again");
+    }
     give_up(s, now, "the server dropped the unconfirmed session");
 }
 
 static void never_confirmed(struct rtcp_session *s, base_time now, uint64_t server_received)
 {
     bool is_virgin = s->out.first == s->opt.first_offset && s->received == s->opt.first_offset &&
-                     server_received == s->opt.first_offset && s->life == RTCP_LIFE_OPEN;
+                     server_received == s->opt.first_offset;
 
     if (is_virgin) {
         reopen(s, now);
@@ -415,7 +428,9 @@ static void accepted(struct rtcp_session *s, base_time now, const struct rtcp_wi
     rtcp_session_acked_upto(s, now, received);
     /* Early bytes of this very connection lie behind the OPEN already; of an older one they are in `received`. */
     rtcp_path_attach(s, now, s->attempt, received + s->early_written);
-    rtcp_control_probe(s, now, false);
+    if (s->route != NULL) {
+        rtcp_control_probe(s, now, false);
+    }
 }
 
 static void resumed(struct rtcp_session *s, base_time now, const struct rtcp_wire_answer *a, struct base_bytes raw)

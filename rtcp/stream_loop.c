@@ -211,6 +211,7 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
     struct rtcp_endpoint *endpoint = stream->endpoint;
     struct rtcp_session *s = &stream->session;
     struct rtcp_link *link = link_of(stream, e->attempt);
+    struct rtcp_route *route;
     struct rtcp_address told;
 
     if (link == NULL) {
@@ -225,13 +226,12 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
         rtcp_endpoint_release_route(endpoint, s->route);
         s->route = NULL;
     }
-    if (s->route == NULL) {
-        s->route = rtcp_endpoint_route(endpoint, s->peer_incarnation, now);
-    }
-    if (s->route != NULL) {
+    route = s->route != NULL ? s->route : rtcp_endpoint_route(endpoint, s->peer_incarnation, now);
+    if (route != NULL) {
         told = link->peer;
         told.port = s->peer_udp_port;
-        rtcp_route_told(s->route, &told, s->opt.is_client);
+        rtcp_route_told(route, &told, s->opt.is_client);
+        rtcp_session_routed(s, now, route);
     }
     rtcp_link_attach(link, e->size > 0 ? e->bytes : NULL);
 }
