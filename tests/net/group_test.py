@@ -1,4 +1,4 @@
-"""Groups of real processes: founding, total order, deaths, pauses and cuts (design 3; issue rules M1, M6, R6, R7, L3)."""
+"""Groups of real processes: founding, total order, deaths, pauses and cuts (properties M1, M6, R6, R7, L3)."""
 
 import itertools
 import signal

@@ -1,0 +1,629 @@
+/* Three groups in one process, on one loop, over real streams: what processes cannot show from outside.
+ *
+ * Order of callbacks and calls (G21), the largest messages (in parts, over rings that are smaller), back-pressure,
+ * being out, opening with options that make no sense. Ports are those the system gave a moment ago.
+ */
+#include "membership/membership.h"
+#include "rtcp/base/check.h"
+
+#include <ev.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MEMBERS      3
+#define DEADLINE     30.0 /* seconds for anything to happen */
+#define DELIVERY_MAX 4096
+
+struct seen {
+    uint64_t index;
+    uint32_t origin;
+    uint64_t number;
+    uint64_t hash;
+    size_t size;
+};
+
+struct trio;
+
+struct node {
+    struct trio *trio;
+    uint32_t id;
+    struct group *group;
+    unsigned views, writable, excluded;
+    int excluded_status;
+    uint32_t leader;
+    bool has_quorum;
+    unsigned count;
+    struct seen seen[DELIVERY_MAX];
+    unsigned echo; /* broadcasts made from within on_deliver */
+};
+
+struct trio {
+    struct ev_loop *loop;
+    ev_timer deadline;
+    bool is_late;
+    bool is_calling; /* a function of the group is running: no callback may come */
+    char address[MEMBERS][32];
+    struct group_address member[MEMBERS];
+    struct node node[MEMBERS];
+};
+
+static struct trio trio; /* large */
+
+/* ---------------------------------------------------------------------------------------------------- callbacks */
+
+static uint64_t hash_of(struct base_bytes data)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < data.size; i++) {
+        h = (h ^ data.data[i]) * 0x100000001b3u;
+    }
+    return h;
+}
+
+static int broadcast(struct node *n, const void *data, size_t size, uint64_t *ret_number)
+{
+    struct base_bytes bytes = {data, size};
+    int status;
+
+    assert_false(n->trio->is_calling);
+    n->trio->is_calling = true;
+    status = group_broadcast(n->group, bytes, ret_number);
+    n->trio->is_calling = false;
+    return status;
+}
+
+static void on_view(void *user, const struct group_view *view, const struct group_difference *difference,
+                    const char *reason)
+{
+    struct node *n = user;
+
+    assert_false(n->trio->is_calling);
+    assert_int_equal(n->count, 0); /* M8: the view comes before its first message */
+    assert_int_equal(difference->joined_count, view->count);
+    assert_ptr_equal(group_view(n->group), view);
+    assert_string_equal(reason, "founded");
+    n->views++;
+}
+
+static void on_deliver(void *user, const struct group_delivery *d)
+{
+    struct node *n = user;
+    uint64_t number;
+
+    assert_false(n->trio->is_calling);
+    assert_int_equal(n->views, 1);
+    assert_true(n->count < DELIVERY_MAX);
+    assert_true(n->count == 0 || d->index > n->seen[n->count - 1].index);
+    assert_true(d->is_own == (d->origin == n->id));
+    n->seen[n->count++] = (struct seen){d->index, d->origin, d->number, hash_of(d->data), d->data.size};
+    if (n->echo > 0) { /* any function may be called from any callback */
+        n->echo--;
+        assert_int_equal(broadcast(n, "echo", 4, &number), 0);
+    }
+}
+
+static void on_quorum(void *user, bool has_quorum, base_time since)
+{
+    struct node *n = user;
+
+    assert_false(n->trio->is_calling);
+    assert_true(since > 0);
+    n->has_quorum = has_quorum;
+}
+
+static void on_leader(void *user, uint32_t member_id, uint64_t term)
+{
+    struct node *n = user;
+
+    (void)term;
+    assert_false(n->trio->is_calling);
+    n->leader = member_id;
+}
+
+static void on_writable(void *user)
+{
+    struct node *n = user;
+
+    assert_false(n->trio->is_calling);
+    n->writable++;
+}
+
+static void on_excluded(void *user, int status, const char *why)
+{
+    struct node *n = user;
+
+    assert_false(n->trio->is_calling);
+    assert_true(strlen(why) > 20);
+    n->excluded++;
+    n->excluded_status = status;
+}
+
+static const struct group_callbacks callbacks = {
+    .on_view = on_view,
+    .on_deliver = on_deliver,
+    .on_quorum = on_quorum,
+    .on_leader = on_leader,
+    .on_writable = on_writable,
+    .on_excluded = on_excluded,
+};
+
+/* ---------------------------------------------------------------------------------------------------- the trio */
+
+/* Ports that are free now, for TCP and UDP: all sockets are held until all ports are known. */
+static void find_ports(struct trio *t)
+{
+    int held[2 * MEMBERS];
+
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t size = sizeof a;
+
+        held[2 * i] = socket(AF_INET, SOCK_DGRAM, 0);
+        held[2 * i + 1] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(bind(held[2 * i], (struct sockaddr *)&a, size), 0);
+        assert_int_equal(getsockname(held[2 * i], (struct sockaddr *)&a, &size), 0);
+        assert_int_equal(bind(held[2 * i + 1], (struct sockaddr *)&a, size), 0);
+        snprintf(t->address[i], sizeof t->address[i], "127.0.0.1:%u", (unsigned)ntohs(a.sin_port));
+        t->member[i] = (struct group_address){i + 1, t->address[i]};
+    }
+    for (unsigned i = 0; i < 2 * MEMBERS; i++) {
+        close(held[i]);
+    }
+}
+
+static struct group_options options_of(const struct trio *t, uint32_t id)
+{
+    struct group_options o;
+
+    group_options_default(&o);
+    o.name = "inside";
+    o.token = 5;
+    o.self = id;
+    o.member = t->member;
+    o.member_count = MEMBERS;
+    return o;
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct trio *t = w->data;
+
+    (void)loop;
+    (void)events;
+    t->is_late = true;
+}
+
+static struct trio *trio_new(void)
+{
+    base_zero(&trio, sizeof trio);
+    trio.loop = ev_loop_new(0);
+    assert_non_null(trio.loop);
+    find_ports(&trio);
+    ev_timer_init(&trio.deadline, on_deadline, DEADLINE, 0.);
+    trio.deadline.data = &trio;
+    ev_timer_start(trio.loop, &trio.deadline);
+    for (uint32_t i = 0; i < MEMBERS; i++) {
+        trio.node[i].trio = &trio;
+        trio.node[i].id = i + 1;
+    }
+    return &trio;
+}
+
+static void found(struct trio *t, uint32_t id, const struct group_options *o)
+{
+    struct node *n = &t->node[id - 1];
+
+    assert_int_equal(group_found(t->loop, o, &callbacks, n, &n->group), 0);
+}
+
+static struct trio *trio_founding(void)
+{
+    struct trio *t = trio_new();
+
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        struct group_options o = options_of(t, id);
+
+        found(t, id, &o);
+    }
+    return t;
+}
+
+static void trio_close(struct trio *t)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        group_close(t->node[i].group);
+    }
+    ev_timer_stop(t->loop, &t->deadline);
+    ev_loop_destroy(t->loop);
+}
+
+typedef bool condition(const struct trio *t);
+
+static void run_until(struct trio *t, condition *is_met)
+{
+    while (!is_met(t)) {
+        ev_run(t->loop, EVRUN_ONCE);
+        assert_false(t->is_late);
+    }
+}
+
+static bool are_led(const struct trio *t)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        if (t->node[i].leader == 0 || t->node[i].leader != t->node[0].leader || !t->node[i].has_quorum) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static unsigned wanted; /* deliveries, for has_wanted */
+
+static bool has_wanted(const struct trio *t)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        if (t->node[i].group != NULL && t->node[i].count < wanted) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void run_to_count(struct trio *t, unsigned count)
+{
+    wanted = count;
+    run_until(t, has_wanted);
+}
+
+static void expect_same_order(const struct trio *t)
+{
+    for (unsigned i = 1; i < MEMBERS; i++) {
+        assert_int_equal(t->node[i].count, t->node[0].count);
+        for (unsigned k = 0; k < t->node[0].count; k++) {
+            assert_memory_equal(&t->node[i].seen[k], &t->node[0].seen[k], sizeof(struct seen));
+        }
+    }
+}
+
+static uint8_t *big_message(uint8_t seed)
+{
+    uint8_t *data = malloc(GROUP_MESSAGE_MAX + 1);
+
+    assert_non_null(data);
+    for (size_t i = 0; i <= GROUP_MESSAGE_MAX; i++) {
+        data[i] = (uint8_t)(i * 31 + seed + (i >> 12));
+    }
+    return data;
+}
+
+/* ---------------------------------------------------------------------------------------------------- tests */
+
+static void all_members_deliver_the_same(void **state)
+{
+    struct trio *t = trio_founding();
+    uint64_t number;
+
+    (void)state;
+    run_until(t, are_led);
+    for (unsigned k = 0; k < 100; k++) {
+        for (unsigned i = 0; i < MEMBERS; i++) {
+            uint8_t text[2] = {(uint8_t)k, (uint8_t)i};
+
+            assert_int_equal(broadcast(&t->node[i], text, k % 3, &number), 0); /* empty ones, too */
+            assert_true(number == k + 1);
+        }
+    }
+    run_to_count(t, 300);
+    expect_same_order(t);
+    trio_close(t);
+}
+
+/* 16 MiB go in parts of 64 KiB over a ring of 1 MiB, from the leader and by way of it, while small ones pass. */
+static void the_largest_messages_are_delivered_whole(void **state)
+{
+    struct trio *t = trio_founding();
+    uint8_t *data[MEMBERS];
+    uint64_t number;
+
+    (void)state;
+    run_until(t, are_led);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        data[i] = big_message((uint8_t)i);
+        assert_int_equal(broadcast(&t->node[i], data[i], GROUP_MESSAGE_MAX + 1, &number), BASE_E_RANGE);
+        assert_int_equal(broadcast(&t->node[i], data[i], GROUP_MESSAGE_MAX, &number), 0);
+        assert_int_equal(broadcast(&t->node[i], "small", 5, &number), 0);
+    }
+    run_to_count(t, 2 * MEMBERS);
+    expect_same_order(t);
+    for (unsigned k = 0; k < 2 * MEMBERS; k++) {
+        const struct seen *s = &t->node[0].seen[k];
+
+        if (s->number == 1) {
+            assert_int_equal(s->size, GROUP_MESSAGE_MAX);
+            assert_true(s->hash == hash_of((struct base_bytes){data[s->origin - 1], GROUP_MESSAGE_MAX}));
+        }
+    }
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        free(data[i]);
+    }
+    trio_close(t);
+}
+
+static bool are_all_writable(const struct trio *t)
+{
+    return t->node[0].writable > 0 && t->node[1].writable > 0 && t->node[2].writable > 0;
+}
+
+/* L6: too much pending says AGAIN, takes nothing, and tells when there is room. */
+static void back_pressure_is_told_and_ends(void **state)
+{
+    struct trio *t = trio_new();
+    unsigned taken = 0;
+    uint64_t number;
+
+    (void)state;
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        struct group_options o = options_of(t, id);
+
+        o.pending_max = 10;
+        found(t, id, &o);
+    }
+    run_until(t, are_led);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        while (broadcast(&t->node[i], "x", 1, &number) == 0) {
+            taken++;
+            assert_true(taken <= 10 * MEMBERS);
+        }
+        assert_int_equal(broadcast(&t->node[i], "x", 1, &number), BASE_E_AGAIN);
+    }
+    run_until(t, are_all_writable);
+    run_to_count(t, taken);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        assert_int_equal(broadcast(&t->node[i], "y", 1, &number), 0);
+    }
+    run_to_count(t, taken + MEMBERS);
+    expect_same_order(t);
+    trio_close(t);
+}
+
+/* G21: a broadcast from within a delivery is taken, and delivered later. */
+static void callbacks_may_broadcast(void **state)
+{
+    struct trio *t = trio_founding();
+    uint64_t number;
+
+    (void)state;
+    run_until(t, are_led);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        t->node[i].echo = 20;
+    }
+    assert_int_equal(broadcast(&t->node[0], "start", 5, &number), 0);
+    run_to_count(t, 1 + 20 * MEMBERS);
+    expect_same_order(t);
+    trio_close(t);
+}
+
+static void what_is_taken_before_the_founding_is_delivered_after_it(void **state)
+{
+    struct trio *t = trio_new();
+    uint64_t number;
+
+    (void)state;
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        struct group_options o = options_of(t, id);
+
+        found(t, id, &o);
+        if (id == 1) {
+            assert_int_equal(broadcast(&t->node[0], "early", 5, &number), 0);
+            assert_null(group_view(t->node[0].group));
+        }
+    }
+    run_to_count(t, 1);
+    expect_same_order(t);
+    trio_close(t);
+}
+
+/* K5: nobody has led for a second: not taken, and it never will be. */
+static void nothing_is_taken_when_nobody_leads_for_a_second(void **state)
+{
+    struct trio *t = trio_new();
+    struct group_options o = options_of(t, 1);
+    struct group_stats stats;
+    ev_tstamp start = ev_now(t->loop);
+    uint64_t number = 77;
+
+    (void)state;
+    found(t, 1, &o);
+    while (ev_now(t->loop) < start + 1.2) {
+        ev_run(t->loop, EVRUN_ONCE);
+    }
+    assert_int_equal(broadcast(&t->node[0], "x", 1, &number), BASE_E_NOLEADER);
+    assert_true(number == 77);
+    group_stats(t->node[0].group, &stats);
+    assert_int_equal(stats.count, MEMBERS);
+    assert_int_equal(stats.views, 0);
+    assert_int_equal(stats.pending, 0);
+    trio_close(t);
+}
+
+static bool is_excluded(const struct trio *t)
+{
+    return t->node[2].excluded > 0;
+}
+
+static bool are_two_led(const struct trio *t)
+{
+    return t->node[0].leader != 0 && t->node[0].leader != 3 && t->node[0].leader == t->node[1].leader &&
+           t->node[0].has_quorum;
+}
+
+/* T51, G22: a member that restarts is told so once, takes no more broadcasts, and harms nobody. */
+static void a_member_that_comes_back_is_refused(void **state)
+{
+    struct trio *t = trio_founding();
+    struct group_options o = options_of(t, 3);
+    uint64_t number;
+
+    (void)state;
+    run_until(t, are_led);
+    group_close(t->node[2].group);
+    t->node[2] = (struct node){.trio = t, .id = 3};
+    found(t, 3, &o);
+    run_until(t, is_excluded);
+    assert_int_equal(t->node[2].excluded, 1);
+    assert_int_equal(t->node[2].excluded_status, BASE_E_EXISTS);
+    assert_int_equal(broadcast(&t->node[2], "x", 1, &number), BASE_E_EXCLUDED);
+    group_close(t->node[2].group);
+    t->node[2].group = NULL;
+    run_until(t, are_two_led);
+    assert_int_equal(broadcast(&t->node[0], "x", 1, &number), 0);
+    run_to_count(t, 1);
+    assert_int_equal(t->node[0].views, 1);
+    trio_close(t);
+}
+
+static void a_held_view_outlives_its_group(void **state)
+{
+    struct trio *t = trio_founding();
+    const struct group_view *view;
+
+    (void)state;
+    run_until(t, are_led);
+    view = group_view_hold(group_view(t->node[0].group));
+    trio_close(t);
+
+    assert_int_equal(view->count, MEMBERS);
+    assert_int_equal(view->id, 1);
+    assert_int_equal(view->member[2].id, 3);
+    assert_true(view->instance != 0);
+    group_view_release(view);
+}
+
+/* The members' views are the same view (M1), and the counters are those of this run. */
+static void views_and_counters_agree(void **state)
+{
+    struct trio *t = trio_founding();
+    struct group_stats s[MEMBERS];
+    uint64_t number;
+
+    (void)state;
+    run_until(t, are_led);
+    assert_int_equal(broadcast(&t->node[1], "x", 1, &number), 0);
+    run_to_count(t, 1);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        assert_memory_equal(group_view(t->node[i].group), group_view(t->node[0].group), sizeof(struct group_view));
+        group_stats(t->node[i].group, &s[i]);
+        assert_int_equal(s[i].self, i + 1);
+        assert_int_equal(s[i].views, 1);
+        assert_true(s[i].delivered == t->node[i].seen[0].index);
+        assert_true(s[i].has_quorum);
+        assert_int_equal(s[i].leader, t->node[0].leader);
+        for (unsigned k = 0; k < MEMBERS; k++) {
+            assert_int_equal(s[i].member[k].id, k + 1);
+            assert_true(s[i].member[k].link_up);
+            assert_true(k == i || s[i].member[k].links == 1);
+        }
+    }
+    trio_close(t);
+}
+
+static int try_options(struct trio *t, const struct group_options *o)
+{
+    struct group *group = NULL;
+    int status = group_found(t->loop, o, &callbacks, &t->node[0], &group);
+
+    assert_null(group);
+    return status;
+}
+
+static void options_that_make_no_sense_are_refused(void **state)
+{
+    struct trio *t = trio_new();
+    struct group_options good = options_of(t, 1);
+    struct group_options o = good;
+    const struct group_address twice[2] = {{1, "127.0.0.1:1"}, {1, "127.0.0.1:2"}};
+
+    (void)state;
+    o.name = "";
+    assert_int_equal(try_options(t, &o), BASE_E_INVALID);
+    o = good;
+    o.self = 9;
+    assert_int_equal(try_options(t, &o), BASE_E_INVALID);
+    o = good;
+    o.member = twice;
+    o.member_count = 2;
+    assert_int_equal(try_options(t, &o), BASE_E_INVALID);
+    o = good;
+    o.member_count = GROUP_MEMBERS_MAX + 1;
+    assert_int_equal(try_options(t, &o), BASE_E_RANGE);
+    o = good;
+    o.election_timeout = BASE_MS(1);
+    assert_int_equal(try_options(t, &o), BASE_E_RANGE);
+    o = good;
+    o.key = (const uint8_t *)"short";
+    o.key_size = 5;
+    assert_int_equal(try_options(t, &o), BASE_E_RANGE);
+    o = good;
+    o.listen = "not an address";
+    assert_int_equal(try_options(t, &o), BASE_E_INVALID);
+    trio_close(t);
+}
+
+static void a_port_that_is_taken_is_told(void **state)
+{
+    struct trio *t = trio_new();
+    struct group_options o = options_of(t, 1);
+
+    (void)state;
+    found(t, 1, &o);
+    assert_int_equal(try_options(t, &o), BASE_E_SYSTEM);
+    trio_close(t);
+}
+
+static void members_with_one_key_meet(void **state)
+{
+    static const uint8_t key[32] = {1, 2, 3};
+    struct trio *t = trio_new();
+    uint64_t number;
+
+    (void)state;
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        struct group_options o = options_of(t, id);
+
+        o.key = key;
+        o.key_size = sizeof key;
+        found(t, id, &o);
+    }
+    run_until(t, are_led);
+    assert_int_equal(broadcast(&t->node[0], "x", 1, &number), 0);
+    run_to_count(t, 1);
+    trio_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_members_deliver_the_same),
+        cmocka_unit_test(the_largest_messages_are_delivered_whole),
+        cmocka_unit_test(back_pressure_is_told_and_ends),
+        cmocka_unit_test(callbacks_may_broadcast),
+        cmocka_unit_test(what_is_taken_before_the_founding_is_delivered_after_it),
+        cmocka_unit_test(nothing_is_taken_when_nobody_leads_for_a_second),
+        cmocka_unit_test(a_member_that_comes_back_is_refused),
+        cmocka_unit_test(a_held_view_outlives_its_group),
+        cmocka_unit_test(views_and_counters_agree),
+        cmocka_unit_test(options_that_make_no_sense_are_refused),
+        cmocka_unit_test(a_port_that_is_taken_is_told),
+        cmocka_unit_test(members_with_one_key_meet),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
