@@ -1,4 +1,9 @@
-/* What the files of the session share with each other and with nobody else. */
+/* What the files of the session share with each other and with nobody else.
+ *
+ * Owns      nothing: the functions are grouped by the file that holds them.
+ * Relies on session.h, whose struct they work on.
+ * Not here  what drivers may call: that is session.h.
+ */
 #ifndef HOLDFAST_RTCP_SESSION_INSIDE_H
 #define HOLDFAST_RTCP_SESSION_INSIDE_H
 

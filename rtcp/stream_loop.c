@@ -145,7 +145,7 @@ static bool make_waiting_room(struct rtcp_stream *stream, size_t size)
     uint8_t *more;
 
     if (stream->waiting_at > 0) {
-        memmove(stream->waiting, stream->waiting + stream->waiting_at, stream->waiting_size - stream->waiting_at);
+        base_move(stream->waiting, stream->waiting + stream->waiting_at, stream->waiting_size - stream->waiting_at);
         stream->waiting_size -= stream->waiting_at;
         stream->waiting_at = 0;
     }

@@ -273,7 +273,6 @@ BANNED = {
     "memcpy": "base_copy",
     "memmove": "base_move",
     "memset": "base_zero",
-    "memcmp": "base_equal",
     "signal": "sigaction, or ev_signal in a driver",
     "rand": "base_rng",
     "srand": "base_rng",
@@ -282,7 +281,7 @@ BANNED = {
     "inet_addr": "inet_pton",
     "gethostbyname": "getaddrinfo",
 }
-BANNED_IN_LAYERS_ONLY = {"memcpy", "memmove", "memset", "memcmp"}
+BANNED_IN_LAYERS_ONLY = {"memcpy", "memmove", "memset"}
 
 
 @rule(bad=[("rtcp/wire.c", "    memcpy(a, b, 3);\n"), ("examples/chat.c", "    strcpy(a, b);\n"),
