@@ -1,5 +1,6 @@
 """Groups of real processes: founding, total order, deaths, pauses and cuts (properties M1, M6, R6, R7, L3)."""
 
+import contextlib
 import itertools
 import signal
 import socket
@@ -8,6 +9,7 @@ import member
 import netlab
 import nettest
 
+PATIENT = ("--timeout", "3000")  # where a loaded machine must not look like a dead leader
 FAILOVER = 2.0  # seconds until the others go on after the death of the leader
 
 
@@ -154,7 +156,7 @@ def test_others_go_on_when_the_leader_is_killed():
 
 def test_a_member_that_was_stopped_catches_up():
     with netlab.open_lab(hosts=3) as lab:
-        members = member.start(lab)
+        members = member.start(lab, *PATIENT)
         member.founded(members)
         leader, others = member.led(members)
         stopped = others[0]
@@ -204,7 +206,7 @@ def test_a_leader_that_leaves_is_followed_at_once():
 
 def cut_follower(kind, seconds):
     with netlab.open_lab(hosts=3) as lab:
-        members = member.start(lab)
+        members = member.start(lab, *PATIENT)
         member.founded(members)
         leader, others = member.led(members)
         away, near = others
@@ -228,8 +230,8 @@ def cut_follower(kind, seconds):
         pulled = away.stats(leader.id)["pulled"] - before
         print(f"    {kind}: caught up {took:.2f} s after healing; pulled={pulled} repeated={sent['repeated']}")
         assert took <= 3.0, f"{took:.2f} s"
+        assert leader.stats()["term"] == 1, f"a cut of a follower costs no election: {leader.lines[-9:]}"
         assert pulled == 2000 and sent["repeated"] == 0, (pulled, sent)
-        assert leader.stats()["term"] == 1, "a cut of a follower costs no election"
         views_unchanged(members)
         member.quit_all(members)
 
@@ -301,8 +303,8 @@ def test_garbage_at_the_door_does_no_harm():
         member.founded(members)
         target = lab.hosts[0]
         for _ in range(20):
-            with lab.hosts[3].connect(target.address, member.PORT) as s:
-                s.sendall(bytes(range(256)) * 16)
+            with lab.hosts[3].connect(target.address, member.PORT) as s, contextlib.suppress(OSError):
+                s.sendall(bytes(range(256)) * 16)  # it may be thrown out before all of that is said
                 s.shutdown(socket.SHUT_WR)
         for _ in range(5):
             lab.hosts[3].run([nettest.program("transfer"), "send", f"{target.address}:{member.PORT}", "--generate",
