@@ -42,7 +42,7 @@ static void grow(struct replica_answer *a, size_t size)
 
 void replica_answer_add(struct replica_answer *answer, const void *data, size_t size)
 {
-    if (!answer->is_kept) {
+    if (!answer->is_kept || size == 0) {
         return;
     }
     CHECK(size <= REPLICA_ANSWER_MAX - answer->size);

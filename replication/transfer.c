@@ -39,6 +39,9 @@ int replica_writer_add(struct replica_writer *writer, const void *data, size_t s
     if (size > writer->size_max - writer->size) {
         return BASE_E_RANGE;
     }
+    if (size == 0) {
+        return 0;
+    }
     if (size > writer->room - writer->size) {
         int status = grow(writer, writer->size + size);
 

@@ -58,6 +58,9 @@ void kv_buffer_add(struct kv_buffer *b, const void *data, size_t size)
         b->is_full = true;
         return;
     }
+    if (size == 0) {
+        return;
+    }
     if (size > b->room - b->end) {
         make_room(b, size);
     }
