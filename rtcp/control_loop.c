@@ -246,10 +246,14 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
         ssize_t n = recvmsg(w->fd, &m, MSG_DONTWAIT);
 
         if (n < 0) {
-            if (errno == EAGAIN || errno == EINTR) {
+            bool is_empty = errno == EAGAIN || errno == EINTR;
+
+            if (!is_empty || i == 0) {
+                read_errors(endpoint, w->fd); /* the loop wakes us for them until they are taken */
+            }
+            if (is_empty) {
                 break;
             }
-            read_errors(endpoint, w->fd);
             continue;
         }
         rtcp_address_from_sock(&from, &source.peer);

@@ -101,6 +101,20 @@ static void refuse(struct rtcp_link *link, const struct rtcp_wire_request *reque
     rtcp_link_refuse(link, bytes, sizeof bytes);
 }
 
+/* The last word of a session that is over or as good as over: under its own key. */
+static void refuse_by_session(struct rtcp_link *link, const struct rtcp_session *s,
+                              const struct rtcp_wire_request *request, uint8_t reason)
+{
+    uint8_t bytes[RTCP_WIRE_ANSWER];
+    struct rtcp_tombstone word;
+
+    rtcp_endpoint_complain(link->endpoint, &link->peer, "handshake refused", reason_text(reason));
+    rtcp_tombstone_make(&word, s);
+    word.reason = reason;
+    rtcp_tombstone_refuse(&word, request, link->endpoint->incarnation, link->listener->name, bytes);
+    rtcp_link_refuse(link, bytes, sizeof bytes);
+}
+
 void rtcp_listener_wrong_version(struct rtcp_link *link)
 {
     struct rtcp_wire_request nothing = {.attempt = 1};
@@ -181,7 +195,7 @@ static void pass_on(struct rtcp_link *link, struct rtcp_session *s, const struct
         refuse(link, request, RTCP_WIRE_BAD_KEY);
         break;
     case RTCP_ASKED_REFUSED:
-        refuse(link, request, reason);
+        refuse_by_session(link, s, request, reason);
         break;
     }
     rtcp_stream_pump(stream, now);

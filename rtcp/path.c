@@ -407,7 +407,7 @@ static void accepted(struct rtcp_session *s, base_time now, const struct rtcp_wi
     uint64_t received = rtcp_wire_extend((uint32_t)a->received, s->opt.first_offset);
 
     rtcp_auth_derive(&keys, s->opt.shared, s->client_nonce, a->nonce);
-    if ((s->peer_name != 0 && a->name != s->peer_name) || received > s->written_max ||
+    if ((s->peer_name != 0 && a->name != s->peer_name) || received + s->early_written > s->written_max ||
         !is_answer_signed(s, raw, keys.handshake_down, received,
                           rtcp_wire_extend((uint32_t)a->sent, s->opt.first_offset))) {
         wrong_peer(s, now, "the acceptance is not authentic");
@@ -538,6 +538,10 @@ enum rtcp_asked rtcp_session_asked(struct rtcp_session *s, base_time now, const 
     }
     if (!is_request_signed(s, request, raw, is_open ? 0 : received, is_open ? 0 : sent)) {
         return RTCP_ASKED_FORGED;
+    }
+    if (s->aborted) {
+        *ret_reason = RTCP_WIRE_IS_RESET; /* never an answer that looks like an end (P5) */
+        return RTCP_ASKED_REFUSED;
     }
     if (is_open) {
         if (s->is_confirmed) {

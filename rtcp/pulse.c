@@ -72,8 +72,8 @@ bool rtcp_pulse_proves_stall(struct rtcp_pulse *p, base_time now, const struct r
 {
     base_time held;
 
-    if (reply->written <= reply->received + reply->unread) {
-        p->suspect_at = 0; /* everything arrived; unread > 0 is a slow reader, never a reason */
+    if (reply->unread > 0 || reply->written <= reply->received) {
+        p->suspect_at = 0; /* everything arrived, or a slow reader has not come to it: never a reason */
         return false;
     }
     if (reply->unanswered >= RTCP_PROBE_SILENCE && reply->kernel_holds > 0) {

@@ -1,6 +1,8 @@
 /* See route.h. Pure. */
 #include "rtcp/route.h"
 
+#include "rtcp/defaults.h"
+
 bool rtcp_address_equal(const struct rtcp_address *a, const struct rtcp_address *b)
 {
     size_t size = a->family == 6 ? 16 : 4;
@@ -28,8 +30,10 @@ void rtcp_route_told(struct rtcp_route *r, const struct rtcp_address *address, b
 void rtcp_route_heard(struct rtcp_route *r, base_time now, const struct rtcp_address *from)
 {
     r->heard_at = now;
-    if (!rtcp_address_equal(&r->to, from) && !rtcp_address_equal(&r->candidate, from)) {
+    if (!rtcp_address_equal(&r->to, from) &&
+        (!rtcp_address_equal(&r->candidate, from) || now >= r->candidate_at + RTCP_HINT_GAP)) {
         r->candidate = *from;
+        r->candidate_at = now;
         r->is_new = true;
     }
 }

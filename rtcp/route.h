@@ -24,6 +24,7 @@ struct rtcp_route {
     uint64_t peer_incarnation;
     struct rtcp_address to;        /* validated: unasked messages go here */
     struct rtcp_address candidate; /* an authentic message came from here, an echo has not yet */
+    base_time candidate_at;        /* when it was last to be probed: a lost probe must not be the only one */
     base_time round_trip;          /* smoothed; 0: unknown */
     base_time heard_at;            /* last authentic message of any session */
     base_time asked_at;            /* last idle probe of any session */

@@ -175,7 +175,8 @@ static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_ti
         size_t chunk = may < 16384 ? may : 16384;
         int64_t n;
 
-        if (chunk == 0 || stream->held_until_confirmed || !make_waiting_room(stream, chunk)) {
+        if (stream->session.path != RTCP_PATH_ATTACHED || stream->session.live != attempt || chunk == 0 ||
+            stream->held_until_confirmed || !make_waiting_room(stream, chunk)) {
             break;
         }
         n = rtcp_link_read(link, now, stream->waiting + stream->waiting_size, chunk);
@@ -387,14 +388,15 @@ void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report)
     rtcp_endpoint_make_ready(stream);
 }
 
+/* Something can be read without another event of the kernel: bytes that were taken out, or the end. */
 static bool has_more(const struct rtcp_stream *stream)
 {
-    return stream->waiting_size > stream->waiting_at || rtcp_session_is_at_end(&stream->session);
+    return stream->waiting_size > stream->waiting_at || (rtcp_session_is_at_end(&stream->session) && !stream->end_told);
 }
 
 static void call_readable(struct rtcp_stream *stream)
 {
-    if (stream->session.closed || stream->callbacks.on_readable == NULL ||
+    if (stream->session.closed || stream->end_told || stream->callbacks.on_readable == NULL ||
         (stream->held_until_confirmed && !stream->session.is_confirmed)) {
         return;
     }
@@ -405,14 +407,15 @@ static void call_readable(struct rtcp_stream *stream)
         if (stream->live != NULL) {
             rtcp_link_pause(stream->live);
         }
-    } else if (has_more(stream) && !stream->session.closed && stream->session.life != RTCP_LIFE_DEAD &&
-               !(stream->end_told && stream->waiting_size == stream->waiting_at)) {
-        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
     }
 }
 
 void rtcp_stream_readable(struct rtcp_stream *stream)
 {
+    if (stream->end_told) {
+        rtcp_link_pause(stream->live); /* only the FIN is left in it */
+        return;
+    }
     if (stream->callbacks.on_readable == NULL || stream->session.closed) {
         rtcp_link_pause(stream->live);
         stream->is_paused = true;
@@ -613,50 +616,60 @@ static int64_t take_waiting(struct rtcp_stream *stream, void *data, size_t size)
     return (int64_t)size;
 }
 
-int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size)
+/* Reads from the live connection; the end and breaks are the session's to judge. */
+static int64_t take_live(struct rtcp_stream *stream, void *data, size_t size)
 {
     struct rtcp_session *s = &stream->session;
     base_time now;
     int64_t n;
 
-    stream->did_recv = true;
+    if (s->life == RTCP_LIFE_DEAD) {
+        return BASE_E_CLOSED;
+    }
+    if (s->path != RTCP_PATH_ATTACHED || stream->live == NULL || stream->live->state != RTCP_LINK_STREAM ||
+        (stream->held_until_confirmed && !s->is_confirmed)) {
+        return BASE_E_AGAIN;
+    }
+    now = base_clock_now();
+    n = rtcp_link_read(stream->live, now, data, size);
+    if (n <= 0 || s->pending_count > 0) {
+        rtcp_stream_pump(stream, now);
+    }
+    if (n == BASE_E_CLOSED) {
+        return rtcp_session_is_at_end(s) ? 0 : BASE_E_AGAIN;
+    }
+    return n;
+}
+
+int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size)
+{
+    struct rtcp_session *s = &stream->session;
+    int64_t n;
+
     if (size == 0) {
         return BASE_E_INVALID;
     }
     if (s->closed) {
         return BASE_E_CLOSED;
     }
-    if (stream->waiting_size > stream->waiting_at) {
-        return take_waiting(stream, data, size);
-    }
-    if (rtcp_session_is_at_end(s)) {
-        stream->end_told = true;
-        return 0;
-    }
-    if (s->life == RTCP_LIFE_DEAD) {
-        return BASE_E_CLOSED;
-    }
-    if (s->path != RTCP_PATH_ATTACHED || stream->live == NULL || stream->live->state != RTCP_LINK_STREAM ||
-        (stream->held_until_confirmed && !s->is_confirmed)) {
+    stream->did_recv = true;
+    if (stream->is_paused) {
         stream->is_paused = false;
-        return BASE_E_AGAIN;
-    }
-    now = base_clock_now();
-    n = rtcp_link_read(stream->live, now, data, size);
-    if (n == BASE_E_AGAIN && stream->is_paused) {
-        stream->is_paused = false;
-        rtcp_link_unpause(stream->live);
-    }
-    if (n <= 0 || s->pending_count > 0) {
-        rtcp_stream_pump(stream, now);
-    }
-    if (n == BASE_E_CLOSED) {
-        stream->is_paused = false;
-        if (rtcp_session_is_at_end(s)) {
-            stream->end_told = true;
-            return 0;
+        if (stream->live != NULL) {
+            rtcp_link_unpause(stream->live);
         }
-        return BASE_E_AGAIN;
+    }
+    if (stream->waiting_size > stream->waiting_at) {
+        n = take_waiting(stream, data, size);
+    } else if (rtcp_session_is_at_end(s)) {
+        n = 0;
+    } else {
+        n = take_live(stream, data, size);
+    }
+    if (n == 0) {
+        stream->end_told = true;
+    } else if (n > 0 && has_more(stream)) {
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE); /* no event of the kernel will tell it */
     }
     return n;
 }
