@@ -370,9 +370,11 @@ class KvScene:
         is_leader_cut = self.old_leader is target
         self.line(f"records: {len(self.records)} of {self.path}", True)
         self.line(f"cut: {name} {self.options.cut:g} s {self.options.cut_kind}", True)
-        self.line(f"unreachable: {name} {'ANSWERED' if self.reachable else 'no answer to a client'} before the "
-                  f"heal; its link is {self.seen_by_leader['link']} at {self.leader().name}",
-                  not self.reachable and self.seen_by_leader["link"] == "down")
+        # The connection may still stand there (nothing breaks it but silence): the silence is the evidence.
+        silent = self.seen_by_leader["silent_ms"] / 1000
+        self.line(f"unreachable: {name} {'ANSWERED' if self.reachable else 'no answer to a client'}, silent for "
+                  f"{silent:.1f} s, link {self.seen_by_leader['link']} at {self.leader().name}, before heal",
+                  not self.reachable and silent >= self.options.cut / 2)
         self.line(f"lagging: {name} behind={self.seen_by_leader['behind']} entries, "
                   f"{self.seen_by_leader['unacknowledged']} bytes unacknowledged at {self.leader().name}, before heal",
                   self.seen_by_leader["behind"] >= len(second))

@@ -30,6 +30,7 @@ def test_a_file_is_exchanged_over_drops():
     print("    " + re.search("^flows-again:.*", text, re.M)[0])
 
 
+@nettest.only_with_all
 def test_a_file_is_exchanged_over_lost_links():
     check("--transfer", "--cut", 5, "--cut-kind", "link")
 
@@ -46,6 +47,18 @@ def test_a_follower_loses_its_link():
 def test_the_leader_is_cut_off():
     text = check_kv("--cut", 8, "--cut-member", "leader")
     assert re.search(r"^terms: [1-9]\d* entries of term \d+ and before, [1-9]\d* of term \d+", text, re.M), text
+
+
+def test_a_follower_is_cut_off_where_namespaces_are_not_allowed():
+    code, text = demo_test.run("--cut", 5, standin=False, lab="relay")
+    assert code == 0, text
+    assert "a relay in user space stands in for the network" in text
+    demo_test.check_lines(text)
+
+
+def test_a_file_is_exchanged_where_namespaces_are_not_allowed():
+    code, text = demo_test.run("--transfer", "--cut", 3, standin=False, lab="relay")
+    assert code == 0, text
 
 
 @nettest.only_with_all

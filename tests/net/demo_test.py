@@ -47,8 +47,9 @@ def left_behind(env):
     return found
 
 
-def run(*words, standin=True, fault="", timeout=120):
+def run(*words, standin=True, fault="", timeout=120, lab=""):
     env, build = environment(standin, fault)
+    env["HOLDFAST_LAB"] = lab
     try:
         done = subprocess.run([sys.executable, DEMO, "--plain", *map(str, words)], env=env, text=True, timeout=timeout,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -77,6 +77,18 @@ def _become_root_in_user_namespace():
         f.write(f"0 {gid} 1")
 
 
+def _may_make_namespaces():
+    """Whether this process may make network namespaces as it is: root, and not a root that was denied it."""
+    home = _own_namespace()
+    try:
+        os.close(_new_namespace(home))
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(home)
+
+
 def _new_namespace(home):
     """Makes a network namespace and returns its descriptor; this thread is back in home afterwards."""
     _check(_libc.unshare(CLONE_NEWNET), "making a network namespace")
@@ -203,7 +215,7 @@ class Lab:
         self.hosts = []
         self.cuts = {}
         self.descriptors = []
-        if os.geteuid() != 0:
+        if not _may_make_namespaces():
             _become_root_in_user_namespace()
             self.kind = "user namespaces"
         self.home = self._keep(_own_namespace())

@@ -66,7 +66,7 @@ class RelayLab:
         self.hosts = [RelayHost(self, number) for number in range(1, hosts + 1)]
         self.selector = selectors.DefaultSelector()
         self.pairs = set()
-        self.outer = {}  # (host name, port) -> the UDP socket that stands for it
+        self.outer = {}  # (host name, inner port) -> the UDP socket that stands for it
         self.births_read, self.births = os.pipe()
         os.set_blocking(self.births_read, False)
         self.jobs = []
@@ -194,7 +194,8 @@ class RelayLab:
                 continue
             via = self.outer.get((source.name, source_port))
             if via is None and len(self.outer) < PORTS_MAX:
-                via = self._outer_socket(source, source_port)
+                # Any port: that number is taken if the program has it at all addresses. As behind a NAT.
+                via = self._outer_socket(source, 0)
                 self._add_udp(source, source_port, via)
             try:
                 via.sendto(data, self._inner(host, port))
