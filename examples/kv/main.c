@@ -9,12 +9,14 @@
 #include "examples/kv/server_loop.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#define SPARE_DESCRIPTORS 128 /* for the group's streams, files, and the library */
+#define LARGE_MEMORY      (256 << 10) /* pieces from here on are given back to the system when they are freed */
+#define SPARE_DESCRIPTORS 128         /* for the group's streams, files, and the library */
 
 struct app {
     struct kv_options options;
@@ -254,6 +256,7 @@ int main(int argc, char **argv)
         fputs(status < 0 ? "" : kv_help, stdout);
         return status < 0 ? 2 : 0;
     }
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_MEMORY);
     loop = ev_default_loop(0);
     if (sodium_init() < 0 || loop == NULL) {
         return fail("cannot start", BASE_E_SYSTEM);
