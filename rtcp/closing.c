@@ -83,6 +83,9 @@ void rtcp_closing_advance(struct rtcp_session *s, base_time now)
 
 void rtcp_closing_peer_said(struct rtcp_session *s, base_time now, uint64_t final, bool is_closed)
 {
+    if (!s->opt.is_client && s->life == RTCP_LIFE_OPENING) {
+        return; /* before the proof of the key nothing ends; the client repeats it */
+    }
     if (final < s->received || (s->peer_shut && final != s->peer_final)) {
         rtcp_closing_end(s, now, BASE_E_PROTOCOL, "the peer's final count is impossible");
         return;
@@ -190,7 +193,7 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
     if (now >= end_due(s)) {
         if (s->aborted) {
             rtcp_closing_end(s, now, BASE_E_CLOSED, "aborted; the peer was not reached");
-        } else if (s->is_complete) {
+        } else if (s->is_complete && s->life == RTCP_LIFE_CLOSING) {
             rtcp_closing_advance(s, now);
         } else if (s->life == RTCP_LIFE_CLOSING) {
             rtcp_closing_end(s, now, BASE_E_EXPIRED, "lingered without contact to the limit");

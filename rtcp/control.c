@@ -231,7 +231,9 @@ static void heard(struct rtcp_session *s, base_time now, const struct rtcp_addre
 
     s->heard_at = now;
     s->contact_at = now;
-    s->is_confirmed = true;
+    if (s->opt.is_client || s->life != RTCP_LIFE_OPENING) {
+        s->is_confirmed = true; /* with a pre-shared key the CONFIRM comes first */
+    }
     if (silence >= RTCP_HEARD_AFTER) {
         rtcp_session_tell(s, RTCP_EVIDENCE_HEARD);
         if (s->path == RTCP_PATH_ATTACHED && rtcp_session_is_busy(s)) {
@@ -278,6 +280,7 @@ static void mismatched(struct rtcp_session *s, base_time now, uint32_t named)
 {
     if (s->opt.is_client) {
         if (named < s->live) {
+            s->must_replace = true;
             rtcp_path_replace(s, now, "the server's live connection is not ours");
         }
     } else if (named < s->live && s->mismatch_at == 0) {
@@ -317,11 +320,14 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
 
 static void on_wake(struct rtcp_session *s, base_time now, uint32_t attempt)
 {
-    if (!s->opt.is_client || attempt < s->attempt) {
-        return; /* from before a newer attempt (the model's WAKE without an attempt fails here) */
+    if (!s->opt.is_client || s->path == RTCP_PATH_DETACHED || attempt != s->live) {
+        return; /* from before a newer connection (the model's WAKE without an attempt fails here) */
     }
-    if (s->path == RTCP_PATH_ATTACHED && attempt == s->live) {
+    s->must_replace = true;
+    if (s->trying == RTCP_TRY_REST) {
         rtcp_path_replace(s, now, "the server asks for another connection");
+    } else {
+        s->wants_new = true; /* should the attempt under way fail */
     }
 }
 

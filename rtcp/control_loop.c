@@ -133,10 +133,6 @@ static void handle_message(struct rtcp_endpoint *endpoint, const struct rtcp_wir
         rtcp_endpoint_complain(endpoint, &endpoint->source->peer, "message dropped",
                                "forged, or its count is impossible");
     }
-    if (stream->held_until_confirmed && s->is_confirmed) {
-        stream->held_until_confirmed = false;
-        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
-    }
     rtcp_stream_pump(stream, now);
 }
 

@@ -36,6 +36,7 @@
 #define RTCP_EOF_WAIT          BASE_MS(20) /* EOF without a close: wait max(2 RTT, this) for one */
 #define RTCP_RELIABLE_FIRST    BASE_MS(50) /* flagged messages: first repetition after max(2 RTT, this) */
 #define RTCP_RELIABLE_LAST     BASE_S(1)
+#define RTCP_ROUND_TRIP_MAX    BASE_S(1) /* longer ones count as this long */
 #define RTCP_HEARD_AFTER       BASE_S(1) /* silence after which hearing the peer is evidence */
 
 #define RTCP_UNCONFIRMED_MAX BASE_S(30)  /* an unconfirmed and disconnected session is dropped */

@@ -102,9 +102,10 @@ struct rtcp_stream {
     int evidence;
     int closed_status;
     uint8_t probe_data[RTCP_PROBE_DATA_SIZE];
-    bool did_recv;  /* rtcp_recv was called since on_readable */
-    bool end_told;  /* rtcp_recv returned 0 */
-    bool is_paused; /* on_readable ran and nothing was read: wait for rtcp_recv */
+    bool did_recv;    /* rtcp_recv was called since on_readable */
+    bool end_told;    /* rtcp_recv returned 0 */
+    bool is_paused;   /* on_readable ran and nothing was read: wait for rtcp_recv */
+    bool has_promise; /* its tombstone has a place for ever: early bytes may be delivered */
     bool held_until_confirmed;
 
     uint8_t *waiting; /* bytes taken out of a connection that was frozen */
@@ -193,6 +194,8 @@ bool rtcp_link_flush(struct rtcp_link *link, base_time now);
 /* Reads stream bytes: a count, BASE_E_AGAIN, BASE_E_CLOSED (end or broken; already told to the session). */
 int64_t rtcp_link_read(struct rtcp_link *link, base_time now, void *data, size_t size);
 void rtcp_link_pause(struct rtcp_link *link);
+/* Neither reads nor writes any more, until it is thawed or closed. */
+void rtcp_link_freeze(struct rtcp_link *link);
 void rtcp_link_unpause(struct rtcp_link *link);
 /* Tells the session what the kernel holds. */
 void rtcp_link_observe(struct rtcp_link *link, base_time now);

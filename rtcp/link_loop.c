@@ -314,7 +314,6 @@ void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
     } else {
         ev_io_stop(link->endpoint->loop, &link->reader);
     }
-    (void)rtcp_link_flush(link, base_clock_now());
 }
 
 void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size)
@@ -488,6 +487,13 @@ int64_t rtcp_link_read(struct rtcp_link *link, base_time now, void *data, size_t
 void rtcp_link_pause(struct rtcp_link *link)
 {
     ev_io_stop(link->endpoint->loop, &link->reader);
+}
+
+void rtcp_link_freeze(struct rtcp_link *link)
+{
+    ev_io_stop(link->endpoint->loop, &link->reader);
+    ev_io_stop(link->endpoint->loop, &link->writer);
+    link->state = RTCP_LINK_FROZEN;
 }
 
 void rtcp_link_unpause(struct rtcp_link *link)

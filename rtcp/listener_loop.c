@@ -169,7 +169,8 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
         refuse(link, request, RTCP_WIRE_FULL);
         return;
     }
-    stream->held_until_confirmed = !rtcp_registry_may_deliver_early(&e->registry);
+    stream->has_promise = rtcp_registry_promise(&e->registry);
+    stream->held_until_confirmed = !stream->has_promise;
     hand_over(link, stream, request);
     rtcp_stream_pump(stream, now);
 }

@@ -63,6 +63,7 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     s->eof_at = 0;
     s->mismatch_at = 0;
     s->wants_new = false;
+    s->must_replace = false;
     s->wake = 0; /* a resume cancels WAKE */
     rtcp_pulse_attached(&s->pulse, now, from);
     p = rtcp_session_push(s, RTCP_EFFECT_ATTACH, attempt, 0);
@@ -221,6 +222,10 @@ static void give_up(struct rtcp_session *s, base_time now, const char *why)
     if (s->path == RTCP_PATH_FROZEN && s->is_thawable) {
         rtcp_path_move(s, now, RTCP_PATH_ATTACHED, "thawed: the attempt's count is void");
         (void)rtcp_session_push(s, RTCP_EFFECT_THAW, s->live, 0);
+        if (s->wants_room && rtcp_outbox_room(&s->out) > 0 && s->life != RTCP_LIFE_CLOSING) {
+            s->wants_room = false; /* acknowledged while it was frozen */
+            (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0);
+        }
     } else if (s->path == RTCP_PATH_FROZEN) {
         rtcp_path_lose(s, now, "frozen, and not to be thawed");
     }
@@ -253,9 +258,10 @@ void rtcp_session_broke(struct rtcp_session *s, base_time now, uint32_t attempt,
     if (attempt == s->live) {
         rtcp_path_lose(s, now, why);
     } else if (attempt == s->attempt && s->trying != RTCP_TRY_REST) {
-        bool is_first = s->opt.is_client && s->cid == 0 && s->attempt == 1;
+        uint32_t addresses = s->opt.addresses > 0 ? s->opt.addresses : 1;
+        bool is_last_first = s->opt.is_client && s->cid == 0 && s->attempt == addresses;
 
-        if (is_first && evidence == RTCP_EVIDENCE_REFUSED && !s->opt.retry_refused) {
+        if (is_last_first && evidence == RTCP_EVIDENCE_REFUSED && !s->opt.retry_refused) {
             rtcp_closing_end(s, now, BASE_E_REFUSED, "nobody listens there");
             return;
         }
@@ -707,6 +713,7 @@ void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
         return;
     }
     if (s->path == RTCP_PATH_ATTACHED && s->trying == RTCP_TRY_REST && evidence == RTCP_EVIDENCE_UNKNOWN) {
+        s->must_replace = true;
         rtcp_path_replace(s, now, "the peer's endpoint does not know the session");
         return;
     }

@@ -127,9 +127,19 @@ const struct rtcp_tombstone *rtcp_registry_grave(const struct rtcp_registry *r, 
     return base_table_get(&r->graves, id);
 }
 
-bool rtcp_registry_may_deliver_early(const struct rtcp_registry *r)
+bool rtcp_registry_promise(struct rtcp_registry *r)
 {
-    return r->kept < RTCP_TOMBSTONES / 2;
+    if (r->kept + r->promised >= RTCP_TOMBSTONES / 2) {
+        return false;
+    }
+    r->promised++;
+    return true;
+}
+
+void rtcp_registry_release(struct rtcp_registry *r)
+{
+    CHECK(r->promised > 0);
+    r->promised--;
 }
 
 /* ------------------------------------------------------------------------------------------------ judging */

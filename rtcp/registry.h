@@ -18,7 +18,8 @@ struct rtcp_registry {
     struct base_table opened;         /* first half of the nonce -> struct rtcp_tombstone (servers only) */
     struct rtcp_tombstone *tombstone; /* RTCP_TOMBSTONES places, the oldest goes first */
     size_t next_tombstone;
-    size_t kept;
+    size_t kept;     /* tombstones that are never pushed out */
+    size_t promised; /* living sessions that may yet need such a one */
     uint32_t next_id;
 };
 
@@ -39,8 +40,10 @@ void rtcp_registry_bury(struct rtcp_registry *r, const struct rtcp_session *s, b
 struct rtcp_session *rtcp_registry_find(const struct rtcp_registry *r, uint32_t id);
 const struct rtcp_tombstone *rtcp_registry_grave(const struct rtcp_registry *r, uint32_t id);
 
-/* Whether a new session may deliver bytes before it is confirmed: there is a place for its tombstone if it is not. */
-bool rtcp_registry_may_deliver_early(const struct rtcp_registry *r);
+/* Whether a new session may deliver bytes before it is confirmed: true promises its tombstone a place for ever. The
+ * promise is given back by rtcp_registry_release when it is confirmed or gone. */
+BASE_MUST_USE bool rtcp_registry_promise(struct rtcp_registry *r);
+void rtcp_registry_release(struct rtcp_registry *r);
 
 /* Who asks where, for rtcp_registry_judge. */
 struct rtcp_registry_place {

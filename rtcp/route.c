@@ -31,7 +31,7 @@ void rtcp_route_heard(struct rtcp_route *r, base_time now, const struct rtcp_add
 {
     r->heard_at = now;
     if (!rtcp_address_equal(&r->to, from) &&
-        (!rtcp_address_equal(&r->candidate, from) || now >= r->candidate_at + RTCP_HINT_GAP)) {
+        (!rtcp_address_equal(&r->candidate, from) || now >= r->candidate_at + RTCP_PROBE_GAP)) {
         r->candidate = *from;
         r->candidate_at = now;
         r->is_new = true;
@@ -40,6 +40,7 @@ void rtcp_route_heard(struct rtcp_route *r, base_time now, const struct rtcp_add
 
 void rtcp_route_echoed(struct rtcp_route *r, base_time now, const struct rtcp_address *from, base_time took)
 {
+    took = base_time_min(took, RTCP_ROUND_TRIP_MAX); /* a peer that was stopped says nothing about the path */
     r->heard_at = now;
     r->to = *from;
     if (rtcp_address_equal(&r->candidate, from)) {

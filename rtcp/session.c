@@ -358,7 +358,7 @@ void rtcp_session_acked_upto(struct rtcp_session *s, base_time now, uint64_t cou
     rtcp_backoff_progressed(&s->backoff);
     s->contact_at = now;
     s->full_since = 0;
-    if (s->trying == RTCP_TRY_REST) {
+    if (s->trying == RTCP_TRY_REST && !s->must_replace) {
         s->wants_new = false; /* it moves again */
     }
     if (count >= s->oldest_upto) {
@@ -406,7 +406,8 @@ bool rtcp_session_is_at_end(const struct rtcp_session *s)
 
 size_t rtcp_session_may_hold(const struct rtcp_session *s, size_t held)
 {
-    size_t most = RTCP_WAITING_MAX + (s->peer_shut ? s->peer_ring : 0);
+    size_t ring = s->peer_ring < s->out.ring.size ? s->peer_ring : s->out.ring.size; /* the peer chose its own */
+    size_t most = RTCP_WAITING_MAX + (s->peer_shut ? ring : 0);
 
     if (s->closed || s->aborted) {
         return 0; /* nobody will read it */

@@ -83,6 +83,7 @@ struct rtcp_session_options {
     base_time idle_probe;
     base_time linger_max;
     bool retry_refused;
+    uint32_t addresses; /* client: of the server, tried in turn; all refuse before the opening is refused */
     bool may_send_early;
     uint64_t name;        /* client: expected, 0 any; server: own */
     uint64_t incarnation; /* of this endpoint */
@@ -143,8 +144,9 @@ struct rtcp_session {
     uint32_t attempt; /* the newest attempt begun (client) or answered (server) */
     uint32_t connections;
     bool is_thawable;
-    bool wants_new;   /* client: replace the live connection */
-    bool early_spent; /* client: an OPEN with early bytes was written */
+    bool wants_new;    /* client: replace the live connection */
+    bool must_replace; /* ... for a reason that bytes on the move do not take away */
+    bool early_spent;  /* client: an OPEN with early bytes was written */
     uint32_t early_written;
     base_time try_deadline;
     base_time try_started;

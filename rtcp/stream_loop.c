@@ -61,6 +61,9 @@ void rtcp_stream_free(struct rtcp_stream *stream)
 
     drop_links(stream);
     ev_timer_stop(e->loop, &stream->timer);
+    if (stream->has_promise) {
+        rtcp_registry_release(&e->registry);
+    }
     if (stream->session.opt.id != 0) {
         rtcp_registry_bury(&e->registry, &stream->session, false);
     }
@@ -114,7 +117,7 @@ static struct rtcp_link *link_of(struct rtcp_stream *stream, uint32_t attempt)
 
 static void perform_connect(struct rtcp_stream *stream, uint32_t attempt, base_time now)
 {
-    const struct rtcp_address *to = &stream->server[attempt % (uint32_t)stream->server_count];
+    const struct rtcp_address *to = &stream->server[(attempt - 1) % (uint32_t)stream->server_count];
     int evidence;
 
     CHECK(stream->trying == NULL);
@@ -188,8 +191,7 @@ static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_ti
         rtcp_stream_report(stream, RTCP_REPORT_READABLE);
     }
     if (stream->live == link && stream->session.live == attempt) {
-        rtcp_link_pause(link);
-        link->state = RTCP_LINK_FROZEN;
+        rtcp_link_freeze(link);
         rtcp_session_frozen(&stream->session, now, attempt, is_whole);
     }
 }
@@ -344,6 +346,25 @@ static void arm(struct rtcp_stream *stream, base_time now)
     ev_timer_start(loop, &stream->timer);
 }
 
+/* The first sign that the client knows: bytes that were held may be read, and no tombstone need be kept for them. */
+static void settle_confirmation(struct rtcp_stream *stream)
+{
+    if (!stream->session.is_confirmed) {
+        return;
+    }
+    if (stream->has_promise) {
+        stream->has_promise = false;
+        rtcp_registry_release(&stream->endpoint->registry);
+    }
+    if (stream->held_until_confirmed) {
+        stream->held_until_confirmed = false;
+        if (stream->live != NULL && !stream->is_paused) {
+            rtcp_link_unpause(stream->live);
+        }
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
+    }
+}
+
 void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
 {
     struct rtcp_effect e;
@@ -351,6 +372,8 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
     while (rtcp_session_poll(&stream->session, &e)) {
         perform(stream, &e, now);
     }
+    settle_confirmation(stream);
+    rtcp_control_flush(stream->endpoint); /* a HALF_CLOSE or CLOSE goes before the FIN */
     if (stream->live != NULL && stream->live->state == RTCP_LINK_STREAM && !ev_is_active(&stream->live->writer)) {
         if (!rtcp_link_flush(stream->live, now)) {
             while (rtcp_session_poll(&stream->session, &e)) {
@@ -412,8 +435,8 @@ static void call_readable(struct rtcp_stream *stream)
 
 void rtcp_stream_readable(struct rtcp_stream *stream)
 {
-    if (stream->end_told) {
-        rtcp_link_pause(stream->live); /* only the FIN is left in it */
+    if (stream->end_told || (stream->held_until_confirmed && !stream->session.is_confirmed)) {
+        rtcp_link_pause(stream->live); /* only the FIN is left in it; or the confirmation comes first */
         return;
     }
     if (stream->callbacks.on_readable == NULL || stream->session.closed) {
@@ -437,8 +460,12 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
 {
     const struct rtcp_stream_callbacks *c = &stream->callbacks;
 
-    if (take(stream, RTCP_REPORT_ACCEPTED) && stream->listener->on_accept != NULL && stream->listener->is_open) {
-        stream->listener->on_accept(stream->listener->user, stream->listener, stream);
+    if (take(stream, RTCP_REPORT_ACCEPTED)) {
+        if (stream->listener->on_accept != NULL && stream->listener->is_open) {
+            stream->listener->on_accept(stream->listener->user, stream->listener, stream);
+        } else {
+            rtcp_close(stream, RTCP_LINGER_ABORT); /* the listener was closed meanwhile: nobody will ever hold it */
+        }
     }
     if (take(stream, RTCP_REPORT_EVIDENCE) && c->on_evidence != NULL) {
         c->on_evidence(stream->user, stream, (enum rtcp_evidence)stream->evidence);
@@ -515,6 +542,7 @@ int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const stru
     stream->server_count = count;
     rtcp_stream_session_options(stream, options, &so);
     so.is_client = true;
+    so.addresses = (uint32_t)count;
     so.retry_refused = options->retry_refused;
     so.may_send_early = !options->no_early_data && (!endpoint->shared.is_set || options->early_data_with_key);
     if (options->service != NULL) {
@@ -537,8 +565,8 @@ void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct rtcp_str
 {
     stream->callbacks = *callbacks;
     stream->user = user;
-    if (stream->is_paused && stream->live != NULL) {
-        stream->is_paused = false;
+    stream->is_paused = false;
+    if (stream->live != NULL) {
         rtcp_link_unpause(stream->live);
     }
     if (has_more(stream)) {
