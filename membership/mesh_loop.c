@@ -252,11 +252,6 @@ void mesh_silence(struct mesh *m)
     m->listener = NULL;
 }
 
-const char *mesh_address(const struct mesh *m)
-{
-    return rtcp_listener_address(m->listener);
-}
-
 /* ---------------------------------------------------------------------------------------------------- use */
 
 void mesh_turn(struct mesh *m)

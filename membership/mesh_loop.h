@@ -86,7 +86,4 @@ void mesh_set_beat(struct mesh *mesh, const uint8_t beat[MESSAGE_BEAT_SIZE]);
 
 void mesh_stats(const struct mesh *mesh, uint32_t id, struct mesh_member_stats *ret_stats);
 
-/* The address it listens on, with the real port. */
-const char *mesh_address(const struct mesh *mesh);
-
 #endif

@@ -433,6 +433,42 @@ static void a_process_that_hears_of_a_live_group_is_refused(void **state)
     assert_false(found_poll(f, &e));
 }
 
+/* T53: its next life is neither spoken to nor waited for. */
+static void after_view_1_a_restarted_founder_is_not_followed(void **state)
+{
+    struct world *w = world_new(2);
+    struct found *f = &w->node[0].found;
+    struct found_effect e;
+
+    (void)state;
+    link_all(w);
+    settle(w);
+    found_link_down(f, 2);
+    found_link_up(f, 2, 999, w->now);
+
+    assert_false(found_poll(f, &e));
+    assert_true(found_deadline(f) == BASE_NEVER);
+    assert_true(found_vector(f)[1] == w->node[1].incarnation);
+}
+
+/* What was said on a link that broke may be lost: both say INSTALLED again before ordering goes on. */
+static void installed_is_said_again_on_a_new_link(void **state)
+{
+    struct world *w = world_new(2);
+
+    (void)state;
+    link_all(w);
+    settle(w);
+    w->queue[0][1].head = w->queue[0][1].tail;
+    link_all(w);
+    (void)step(w, 1, 0);
+
+    assert_int_equal(w->queue[0][1].tail - w->queue[0][1].head, 2); /* the link, and the word */
+    settle(w);
+    assert_int_equal(w->node[0].opened, 2);
+    assert_int_equal(w->node[1].opened, 2);
+}
+
 static void whoever_only_opens_never_founds(void **state)
 {
     struct world *w = world_new(2);
@@ -554,6 +590,8 @@ static void a_message_of_another_size_or_self_is_dropped(void **state)
     found_receive(f, 2, w->node[1].incarnation, &m, w->now);
     m.count = 2;
     m.vector[1]++;
+    found_receive(f, 2, w->node[1].incarnation, &m, w->now);
+    m.kind = FOUND_SAYS_INSTALLED;
     found_receive(f, 2, w->node[1].incarnation, &m, w->now);
     found_receive(f, 1, w->node[0].incarnation, &m, w->now);
     found_receive(f, 9, 1, &m, w->now);
@@ -696,6 +734,8 @@ int main(void)
         cmocka_unit_test(a_view_is_adopted_from_a_member_that_is_in),
         cmocka_unit_test(a_view_is_not_adopted_from_a_life_that_is_over),
         cmocka_unit_test(a_process_that_hears_of_a_live_group_is_refused),
+        cmocka_unit_test(after_view_1_a_restarted_founder_is_not_followed),
+        cmocka_unit_test(installed_is_said_again_on_a_new_link),
         cmocka_unit_test(whoever_only_opens_never_founds),
         cmocka_unit_test(a_member_that_is_in_is_refused_by_nobody),
         cmocka_unit_test(one_that_disagrees_does_not_end_the_others),

@@ -110,6 +110,19 @@ static void a_link_without_the_echo_of_our_nonce_never_comes_up(void **state)
     assert_int_equal(d.acceptor.state, PAIR_ANSWERED);
 }
 
+static void an_answer_to_another_hello_is_no_answer(void **state)
+{
+    struct duo d = duo_dialled();
+    struct hello h;
+
+    (void)state;
+    duo_answered(&d);
+    h = pair_hello(&d.acceptor, &d.b, LANE_VOTES);
+    h.echo++;
+
+    assert_int_equal(pair_receive(&d.dialler, LANE_VOTES, &h), BASE_E_PROTOCOL);
+}
+
 static void lanes_of_two_lives_make_no_link(void **state)
 {
     struct duo d = duo_dialled();
@@ -267,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_lanes_make_one_link),
         cmocka_unit_test(a_link_without_the_echo_of_our_nonce_never_comes_up),
+        cmocka_unit_test(an_answer_to_another_hello_is_no_answer),
         cmocka_unit_test(lanes_of_two_lives_make_no_link),
         cmocka_unit_test(lanes_of_two_links_do_not_match),
         cmocka_unit_test(a_lane_that_names_the_other_lane_is_refused),
