@@ -42,7 +42,7 @@ void durable_done(struct order *o, uint64_t number)
         done++;
     }
     d->count -= done;
-    memmove(d->write, d->write + done, d->count * sizeof d->write[0]);
+    base_move(d->write, d->write + done, d->count * sizeof d->write[0]);
 }
 
 /* Writes on their way hold entries that are void now: their completion proves only what was kept (T07, G12). */

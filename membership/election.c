@@ -68,6 +68,9 @@ static void lead(struct order *o)
         return;
     }
     role_move(o, ROLE_LEADER, "a majority granted its vote");
+    for (uint32_t i = 0; i < o->seat_count; i++) {
+        o->seat[i].slots &= ~(1u << MESSAGE_VOTE_ASK); /* no question is open any more */
+    }
     o->term_leader = o->options.self;
     role_set_leader(o, o->options.self);
     stream_begin(o);

@@ -102,7 +102,7 @@ static int list_reserve(struct log *l)
         return 0;
     }
     if (l->head > l->room / 2) {
-        memmove(l->chunk, l->chunk + l->head, l->count * sizeof(struct log_chunk *));
+        base_move(l->chunk, l->chunk + l->head, l->count * sizeof(struct log_chunk *));
         l->head = 0;
         return 0;
     }
