@@ -1,0 +1,295 @@
+/* The rest of rtcp.h over real sockets on loopback: room and reservations, half closing, numbers, names, listeners.
+ *
+ * Every wait is for an event and ends with a deadline; nothing sleeps.
+ */
+#include "rtcp/rtcp.h"
+
+#include <ev.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define DEADLINE_S 10.
+#define RING       4096u
+
+/* A server that answers nothing until it has read the client's end, and then says how much it read. */
+struct world {
+    struct ev_loop *loop;
+    struct rtcp_endpoint *near;
+    struct rtcp_endpoint *far;
+    struct rtcp_listener *listener;
+    struct rtcp_stream *client;
+    struct rtcp_stream *server;
+    ev_timer deadline;
+    bool is_late;
+    bool is_reading; /* the server reads */
+    char server_text[2 * RING];
+    size_t server_size;
+    char client_text[64];
+    size_t client_size;
+    int accepted;
+    int reads;
+    int writable;
+    int ended;
+    int closed;
+    int closed_status;
+};
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop;
+    (void)events;
+    ((struct world *)w->data)->is_late = true;
+}
+
+static void wait_for(struct world *w, const int *what, int least)
+{
+    ev_timer_stop(w->loop, &w->deadline);
+    ev_timer_set(&w->deadline, DEADLINE_S, 0.);
+    ev_timer_start(w->loop, &w->deadline);
+    while (*what < least && !w->is_late) {
+        ev_run(w->loop, EVRUN_ONCE);
+    }
+    assert_false(w->is_late);
+}
+
+static void server_readable(void *user, struct rtcp_stream *stream)
+{
+    struct world *w = user;
+    int64_t count;
+
+    if (!w->is_reading) {
+        return;
+    }
+    count = rtcp_recv(stream, w->server_text + w->server_size, sizeof w->server_text - w->server_size);
+    if (count > 0) {
+        w->server_size += (size_t)count;
+        w->reads++;
+    } else if (count == 0) {
+        w->ended++;
+        assert_int_equal(rtcp_send(stream, "read all", 8), 8); /* the other direction is still open */
+        rtcp_close(stream, RTCP_LINGER_BACKGROUND);
+    }
+}
+
+static void client_readable(void *user, struct rtcp_stream *stream)
+{
+    struct world *w = user;
+    int64_t count = rtcp_recv(stream, w->client_text + w->client_size, sizeof w->client_text - w->client_size);
+
+    if (count > 0) {
+        w->client_size += (size_t)count;
+    } else if (count == 0) {
+        rtcp_close(stream, RTCP_LINGER_BACKGROUND);
+    }
+}
+
+static void client_writable(void *user, struct rtcp_stream *stream)
+{
+    (void)stream;
+    ((struct world *)user)->writable++;
+}
+
+static void client_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
+{
+    struct world *w = user;
+
+    (void)stream;
+    (void)unacknowledged;
+    w->closed++;
+    w->closed_status = status;
+}
+
+static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream)
+{
+    const struct rtcp_stream_callbacks callbacks = {.on_readable = server_readable};
+    struct world *w = user;
+
+    (void)listener;
+    rtcp_stream_set_callbacks(stream, &callbacks, NULL);
+    rtcp_stream_set_user(stream, w); /* learned later than the callbacks */
+    w->server = stream;
+    w->accepted++;
+}
+
+static const struct rtcp_stream_callbacks client_callbacks = {
+    .on_readable = client_readable, .on_writable = client_writable, .on_closed = client_closed};
+
+static int open_client(struct world *w, const char *service)
+{
+    struct rtcp_stream_options options;
+
+    rtcp_stream_options_default(&options);
+    options.ring = RING;
+    options.service = service;
+    return rtcp_connect(w->near, rtcp_listener_address(w->listener), &options, &client_callbacks, w, &w->client);
+}
+
+static void set_up(struct world *w)
+{
+    struct rtcp_listen_options options;
+
+    *w = (struct world){.loop = ev_loop_new(EVFLAG_AUTO), .is_reading = true};
+    assert_non_null(w->loop);
+    ev_init(&w->deadline, on_deadline);
+    w->deadline.data = w;
+    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->near), 0);
+    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->far), 0);
+    rtcp_listen_options_default(&options);
+    options.service = "unit";
+    assert_int_equal(rtcp_listen(w->far, "127.0.0.1:0", &options, on_accept, w, &w->listener), 0);
+}
+
+static void tear_down(struct world *w)
+{
+    ev_timer_stop(w->loop, &w->deadline);
+    rtcp_endpoint_close(w->near);
+    rtcp_endpoint_close(w->far);
+    ev_loop_destroy(w->loop);
+}
+
+static void reserved_room_is_sent_as_far_as_it_was_committed(void **state)
+{
+    struct world w;
+    struct base_span room;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(open_client(&w, NULL), 0);
+    assert_int_equal(rtcp_room(w.client), RING);
+
+    assert_int_equal(rtcp_reserve(w.client, &room), 0);
+    assert_in_range(room.size, 11, RING);
+    memcpy(room.data, "hello, worldly", 14);
+    assert_int_equal(rtcp_commit(w.client, 12), 0);
+    assert_int_equal(rtcp_room(w.client), RING - 12);
+    assert_int_equal(rtcp_reserve(w.client, &room), 0);
+    assert_int_equal(rtcp_commit(w.client, room.size + 1), BASE_E_RANGE);
+    assert_int_equal(rtcp_shutdown(w.client), 0);
+    wait_for(&w, &w.closed, 1);
+
+    assert_int_equal(w.server_size, 12);
+    assert_memory_equal(w.server_text, "hello, world", 12);
+    assert_int_equal(w.closed_status, 0);
+    tear_down(&w);
+}
+
+/* A half-closed stream still carries the answer. */
+static void after_shutdown_nothing_is_taken_but_the_answer_arrives(void **state)
+{
+    struct world w;
+    struct base_span room;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(open_client(&w, NULL), 0);
+    assert_int_equal(rtcp_send(w.client, "x", 1), 1);
+
+    assert_int_equal(rtcp_shutdown(w.client), 0);
+    assert_int_equal(rtcp_send(w.client, "y", 1), BASE_E_CLOSED);
+    assert_int_equal(rtcp_reserve(w.client, &room), BASE_E_CLOSED);
+    assert_int_equal(rtcp_shutdown(w.client), 0); /* it is shut down already */
+    wait_for(&w, &w.closed, 1);
+
+    assert_int_equal(w.ended, 1);
+    assert_int_equal(w.server_size, 1);
+    assert_int_equal(w.client_size, 8);
+    assert_memory_equal(w.client_text, "read all", 8);
+    tear_down(&w);
+}
+
+static void a_full_ring_takes_no_more_until_the_reader_has_read(void **state)
+{
+    static const char bytes[2 * RING] = {0};
+    struct world w;
+    struct base_span room;
+
+    (void)state;
+    set_up(&w);
+    w.is_reading = false;
+    assert_int_equal(open_client(&w, NULL), 0);
+
+    assert_int_equal(rtcp_send(w.client, bytes, sizeof bytes), RING);
+    assert_int_equal(rtcp_room(w.client), 0);
+    assert_int_equal(rtcp_send(w.client, bytes, 1), BASE_E_AGAIN);
+    assert_int_equal(rtcp_reserve(w.client, &room), BASE_E_AGAIN);
+    wait_for(&w, &w.accepted, 1);
+    w.is_reading = true;
+    server_readable(&w, w.server);
+    while (rtcp_room(w.client) == 0) {
+        wait_for(&w, &w.writable, w.writable + 1);
+    }
+
+    assert_true(rtcp_send(w.client, bytes, 1) == 1);
+    tear_down(&w);
+}
+
+static void endpoints_are_told_apart_and_count(void **state)
+{
+    struct world w;
+    struct rtcp_stats before;
+    struct rtcp_stats after;
+    struct rtcp_info info;
+
+    (void)state;
+    set_up(&w);
+    rtcp_endpoint_stats(w.far, &before);
+    assert_int_equal(open_client(&w, NULL), 0);
+    assert_int_equal(rtcp_send(w.client, "x", 1), 1);
+    wait_for(&w, &w.accepted, 1);
+    wait_for(&w, &w.reads, 1);
+    wait_for(&w, &w.writable, 1);
+
+    rtcp_endpoint_stats(w.far, &after);
+    rtcp_info(w.client, &info);
+    assert_true(rtcp_endpoint_incarnation(w.near) != 0);
+    assert_true(rtcp_endpoint_incarnation(w.near) != rtcp_endpoint_incarnation(w.far));
+    assert_true(info.peer_incarnation == rtcp_endpoint_incarnation(w.far));
+    assert_int_equal(before.sessions, 0);
+    assert_int_equal(before.connections_accepted, 0);
+    assert_int_equal(after.sessions, 1);
+    assert_int_equal(after.connections_accepted, 1);
+    assert_int_equal(after.handshakes_refused, 0);
+    assert_string_equal(rtcp_peer_address(w.client), rtcp_listener_address(w.listener));
+    assert_non_null(strstr(rtcp_peer_address(w.server), "127.0.0.1:"));
+    tear_down(&w);
+}
+
+static void a_closed_listener_refuses_for_good(void **state)
+{
+    struct world w;
+    char address[RTCP_ADDRESS_TEXT];
+    struct rtcp_stats stats;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(open_client(&w, NULL), 0);
+    wait_for(&w, &w.accepted, 1); /* keeps the socket open: its stream must be able to come back */
+    snprintf(address, sizeof address, "%s", rtcp_listener_address(w.listener));
+    rtcp_listener_close(w.listener);
+
+    assert_int_equal(rtcp_connect(w.near, address, NULL, &client_callbacks, &w, &w.client), 0);
+    wait_for(&w, &w.closed, 1);
+
+    assert_int_equal(w.closed_status, BASE_E_REFUSED);
+    assert_int_equal(w.accepted, 1);
+    rtcp_endpoint_stats(w.far, &stats);
+    assert_int_equal(stats.handshakes_refused, 1);
+    tear_down(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reserved_room_is_sent_as_far_as_it_was_committed),
+        cmocka_unit_test(after_shutdown_nothing_is_taken_but_the_answer_arrives),
+        cmocka_unit_test(a_full_ring_takes_no_more_until_the_reader_has_read),
+        cmocka_unit_test(endpoints_are_told_apart_and_count),
+        cmocka_unit_test(a_closed_listener_refuses_for_good),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
