@@ -66,6 +66,7 @@ int main(int argc, char **argv)
     struct counter c = {0};
     struct replica_options o;
     struct ev_io input = {.data = &c};
+    int status;
 
     if (argc < 3 || argc > 2 + GROUP_MEMBERS_MAX) {
         puts("usage: counter ID HOST:PORT HOST:PORT ...   member ID (1 = the first address) of a group\n"
@@ -80,8 +81,10 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         member[o.group.member_count++] = (struct group_address){(uint32_t)i - 1, argv[i]};
     }
-    if (replica_found(EV_DEFAULT, &o, &(struct replica_machine){.apply = apply}, &callbacks, &c, &c.replica) < 0) {
-        return perror("counter: cannot start"), 1;
+    status = replica_found(EV_DEFAULT, &o, &(struct replica_machine){.apply = apply}, &callbacks, &c, &c.replica);
+    if (status < 0) {
+        fprintf(stderr, "counter: %s\n", base_status_text(status));
+        return 1;
     }
     setvbuf(stdin, NULL, _IONBF, 0); /* nothing waits inside stdin while the loop waits for its descriptor */
     ev_io_init(&input, on_line, STDIN_FILENO, EV_READ);
