@@ -86,6 +86,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "counter: %s\n", base_status_text(status));
         return 1;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     setvbuf(stdin, NULL, _IONBF, 0); /* nothing waits inside stdin while the loop waits for its descriptor */
     ev_io_init(&input, on_line, STDIN_FILENO, EV_READ);
     ev_io_start(EV_DEFAULT_UC_ & input);
