@@ -183,7 +183,7 @@ static void on_input(struct ev_loop *loop, ev_io *w, int events)
         }
     } else {
         c->have += (size_t)count;
-        if (c->have == sizeof c->line - 1) {
+        if (c->have == sizeof c->line - 1 && memchr(c->line, '\n', c->have) == NULL) {
             c->line[c->have++] = '\n'; /* too long for one line: it becomes two */
         }
     }

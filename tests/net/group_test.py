@@ -110,16 +110,17 @@ def test_a_stranger_is_told():
 
 def test_all_members_print_the_same_lines_in_the_same_order():
     count = 300
+    long = "x" * 1000  # more than one read of the input holds
     with netlab.open_lab(hosts=3) as lab:
         members = member.start(lab)
         member.founded(members)
         for m in members:
-            m.say(*texts_of(m, count))
+            m.say(*texts_of(m, count, long))
         for m in members:
             m.wait_count(3 * count)
         chat = member.same_chat(members)
         for m in members:
-            member.in_order(chat, m, texts_of(m, count))
+            member.in_order(chat, m, texts_of(m, count, long))
         member.quit_all(members)
 
 
