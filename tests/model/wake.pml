@@ -1,7 +1,7 @@
 /* A Promela model of WAKE: how a server gets a connection replaced that its client believes in (rtcp/PROTOCOL.md,
  * "Finding out"). README.md beside this file says what it abstracts from. Steps are as in resume.pml, datagrams as in
- * close.pml: a WAKE may arrive as long as it is repeated, its CONF as well, and up to LATE_COPIES old ones arrive at any
- * time.
+ * close.pml: a WAKE may arrive as long as it is repeated, its CONF as well, and up to LATE_COPIES old ones arrive at
+ * any time.
  *
  * The client sends nothing and never looks at a silent connection: the server's bytes depend on WAKE alone.
  */
@@ -18,7 +18,7 @@
 #define ATTEMPTS (BREAKS + 1)
 #define NONE 0
 
-byte budget = BREAKS; /* breaks, and needless WAKEs */
+byte budget = BREAKS; /* breaks, and false alarms of either side */
 byte late = LATE_COPIES;
 
 /* A connection is named by its attempt number. The first one is attached at both ends. */
@@ -44,6 +44,13 @@ byte delivered;
 #define CARRIES (s_live != NONE && s_live == c_live && !dead[s_live])
 #define DONE (delivered == BYTES)
 
+/* A WAKE concerns the named connection and every older one: after a thaw the client's may be older (finding 5). */
+#ifdef WAKE_ONLY_FOR_THE_LIVE
+#define CONCERNS(n) (n == c_live || n == c_old)
+#else
+#define CONCERNS(n) true
+#endif
+
 inline client_hears_wake(n)
 {
 #ifdef WAKE_WITHOUT_ATTEMPT
@@ -52,7 +59,7 @@ inline client_hears_wake(n)
     assert(c_live == NONE || !CARRIES || s_wake == c_live)
 #else
     if
-    :: n > c_woken -> c_woken = n
+    :: n > c_woken && CONCERNS(n) -> c_woken = n
     :: else
     fi
 #endif
@@ -60,6 +67,15 @@ inline client_hears_wake(n)
 
 /* A level, not an edge: it holds until a connection newer than the named one is attached, failed attempts or not. */
 #define C_NEEDS (c_live == NONE || c_live <= c_woken)
+
+inline client_tries()
+{
+    c_attempt++;
+    c_try = c_attempt;
+    c_old = c_live;
+    c_live = NONE;
+    resume[c_try] = 1
+}
 
 proctype client()
 {
@@ -70,11 +86,12 @@ proctype client()
         c_try == NONE && C_NEEDS ->
         assert(c_live == NONE || !CARRIES || s_woke >= c_live); /* only for a cause */
         assert(c_attempt < ATTEMPTS);
-        c_attempt++;
-        c_try = c_attempt;
-        c_old = c_live;
-        c_live = NONE;
-        resume[c_try] = 1
+        client_tries()
+    }
+    :: d_step { /* a false alarm: if the attempt fails, nothing is wanted any more */
+        c_try == NONE && !C_NEEDS && budget > 0 ->
+        budget--;
+        client_tries()
     }
     :: d_step { /* RESUMED */
         c_try != NONE && resumed[c_try] ->
@@ -172,7 +189,7 @@ proctype network()
 
     :: d_step { s_wake != NONE && c_woken < s_wake -> client_hears_wake(s_wake) }
     :: d_step { /* CONF: heard, so not repeated any more */
-        s_wake != NONE && c_woken >= s_wake ->
+        s_wake != NONE && (c_woken >= s_wake || !CONCERNS(s_wake)) ->
         s_wake = NONE
     }
     :: d_step { late > 0 -> late-- } /* no copy is left */
