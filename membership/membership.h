@@ -104,8 +104,8 @@ struct group_callbacks {
 
     /* This process cannot be, or is no longer, a member; why says what to do. Nothing is delivered any more; close the
      * group. status: BASE_E_EXCLUDED, BASE_E_EXISTS (a live group of this name goes on without this process: it
-     * restarted, and joining is needed), BASE_E_INVALID (the founders disagree about the group), BASE_E_PROTOCOL (a rule
-     * of the order is broken, nothing can be trusted), BASE_E_NOMEM (at the founding). */
+     * restarted, and joining is needed), BASE_E_INVALID (the founders disagree about the group), BASE_E_PROTOCOL (a
+     * rule of the order is broken, nothing can be trusted), BASE_E_NOMEM (at the founding). */
     void (*on_excluded)(void *user, int status, const char *why);
 };
 
