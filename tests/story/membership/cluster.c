@@ -20,7 +20,8 @@ static void lane_push(struct cluster_lane *lane, struct cluster_packet *p)
         lane->last->next = p;
     }
     lane->last = p;
-    lane->bytes += p->message.body.size;
+    lane->bytes += CLUSTER_HEAD + p->message.body.size;
+    lane->count++;
 }
 
 static struct cluster_packet *lane_pop(struct cluster_lane *lane)
@@ -31,7 +32,8 @@ static struct cluster_packet *lane_pop(struct cluster_lane *lane)
     if (lane->first == NULL) {
         lane->last = NULL;
     }
-    lane->bytes -= p->message.body.size;
+    lane->bytes -= CLUSTER_HEAD + p->message.body.size;
+    lane->count--;
     return p;
 }
 
@@ -208,9 +210,10 @@ static void take_effect(struct cluster *c, struct cluster_node *n, const struct 
 static void pull_lane(struct cluster *c, struct cluster_node *n, uint32_t to, enum message_lane lane)
 {
     struct cluster_lane *l = &c->path[n->id][to].lane[lane];
+    size_t ring = lane == LANE_VOTES ? CLUSTER_VOTES_RING : c->ring;
     struct message m;
 
-    while (l->bytes < c->ring && order_pull(n->order, to, lane, c->ring - l->bytes, &m)) {
+    while (l->bytes + CLUSTER_HEAD <= ring && order_pull(n->order, to, lane, ring - l->bytes - CLUSTER_HEAD, &m)) {
         send_message(c, n->id, to, lane, &m);
     }
 }
@@ -269,7 +272,7 @@ static bool flow(struct cluster *c, uint32_t from, uint32_t to)
         return false;
     }
     for (int i = 0; i < 3; i++) {
-        while (lanes[i]->first != NULL && lanes[i]->first->due <= c->now) {
+        while (!lanes[i]->is_held && lanes[i]->first != NULL && lanes[i]->first->due <= c->now) {
             give(c, from, &c->node[to], lane_pop(lanes[i]));
             is_given = true;
         }
@@ -305,7 +308,12 @@ static void step(struct cluster *c)
                 continue;
             }
             for (uint32_t from = 1; from <= c->count; from++) {
-                is_given = flow(c, from, to) || is_given;
+                if (flow(c, from, to)) {
+                    is_given = true;
+                    if (is_running(&c->node[from])) {
+                        cluster_turn(c, from); /* there is room again */
+                    }
+                }
             }
             is_given = finish_writes(c, n) || is_given;
             if (order_deadline(n->order) <= c->now) {
@@ -328,7 +336,9 @@ static base_time next_on(const struct cluster_path *path)
         return next;
     }
     for (int i = 0; i < LANE_COUNT; i++) {
-        next = path->lane[i].first == NULL ? next : base_time_min(next, path->lane[i].first->due);
+        if (path->lane[i].first != NULL && !path->lane[i].is_held) {
+            next = base_time_min(next, path->lane[i].first->due);
+        }
     }
     return path->probes.first == NULL ? next : base_time_min(next, path->probes.first->due);
 }
@@ -477,6 +487,11 @@ void cluster_cut(struct cluster *c, uint32_t a, uint32_t b)
 {
     cluster_cut_one(c, a, b);
     cluster_cut_one(c, b, a);
+}
+
+void cluster_hold_lane(struct cluster *c, uint32_t from, uint32_t to, enum message_lane lane, bool is_held)
+{
+    c->path[from][to].lane[lane].is_held = is_held;
 }
 
 void cluster_isolate(struct cluster *c, uint32_t id)

@@ -10,8 +10,10 @@
 
 #include "membership/order.h"
 
-#define CLUSTER_NODES_MAX 5
-#define CLUSTER_TRACE_MAX (64u << 10)
+#define CLUSTER_NODES_MAX  5
+#define CLUSTER_TRACE_MAX  (64u << 10)
+#define CLUSTER_HEAD       64u /* bytes of a message besides its body */
+#define CLUSTER_VOTES_RING 1024u
 
 struct cluster_packet {
     struct cluster_packet *next;
@@ -24,7 +26,9 @@ struct cluster_packet {
 struct cluster_lane {
     struct cluster_packet *first;
     struct cluster_packet *last;
-    size_t bytes; /* of bodies on their way */
+    size_t bytes; /* on their way */
+    size_t count; /* of messages on their way */
+    bool is_held; /* a test holds this lane alone */
 };
 
 /* One direction between two nodes. */
@@ -115,6 +119,7 @@ void cluster_turn(struct cluster *c, uint32_t id);
 /* Faults. A cut holds what is on its way and what is sent; heal lets it go on. */
 void cluster_cut_one(struct cluster *c, uint32_t from, uint32_t to);
 void cluster_cut(struct cluster *c, uint32_t a, uint32_t b);
+void cluster_hold_lane(struct cluster *c, uint32_t from, uint32_t to, enum message_lane lane, bool is_held);
 void cluster_isolate(struct cluster *c, uint32_t id);
 void cluster_heal(struct cluster *c, uint32_t a, uint32_t b);
 void cluster_heal_all(struct cluster *c);
