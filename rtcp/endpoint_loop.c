@@ -234,9 +234,12 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
     }
     CHECK(!endpoint->in_turn);
     endpoint->in_turn = true; /* no callback runs any more */
+    endpoint->ready_first = NULL;
+    endpoint->ready_last = NULL;
     while (endpoint->streams != NULL) {
         struct rtcp_stream *stream = endpoint->streams;
 
+        stream->is_ready = true; /* in no list: nobody is called back any more */
         rtcp_session_close(&stream->session, now, true);
         rtcp_stream_pump(stream, now);
         rtcp_stream_free(stream);
