@@ -62,7 +62,8 @@ class Scene:
         self.a, self.b = lab.hosts[:2]
         for host in (self.a, self.b):
             lab.expose(host, PORT)
-        server = self.a.start([sys.executable, "-c", ECHO, self.a.inner, PORT], stdout=subprocess.PIPE)
+        server = self.a.start([sys.executable, "-c", ECHO, self.a.inner, PORT], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
         assert server.stdout.readline() == b"ready\n"
         self.client = self.b.start([sys.executable, "-c", CLIENT, self.a.address, PORT, self.b.inner],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
