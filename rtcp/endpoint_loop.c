@@ -3,6 +3,7 @@
  */
 #include "rtcp/base/check.h"
 #include "rtcp/base/clock_loop.h"
+#include "rtcp/base/ringmem_loop.h"
 #include "rtcp/defaults.h"
 #include "rtcp/inside_loop.h"
 
@@ -66,6 +67,22 @@ void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct r
     e.field[2].key = "peer_port";
     e.field[2].value = peer->port;
     base_trace_emit(&endpoint->options.trace, &e);
+}
+
+void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
+                                   struct rtcp_session_options *ret)
+{
+    base_zero(ret, sizeof *ret);
+    ret->ring = o->ring;
+    ret->idle_probe = o->idle_probe;
+    ret->linger_max = o->linger_max;
+    ret->incarnation = endpoint->incarnation;
+    ret->id = rtcp_registry_next_id(&endpoint->registry);
+    ret->seed = base_rng_next(&endpoint->rng);
+    ret->shared = &endpoint->shared;
+    ret->ring_source = base_ringmem_system();
+    ret->trace = &endpoint->options.trace;
+    randombytes_buf(ret->nonce, sizeof ret->nonce);
 }
 
 /* ------------------------------------------------------------------------------------------------ the turn */

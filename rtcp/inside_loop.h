@@ -218,9 +218,6 @@ void rtcp_listener_free(struct rtcp_listener *listener);
 struct rtcp_stream *rtcp_stream_new(struct rtcp_endpoint *endpoint, const struct rtcp_stream_callbacks *callbacks,
                                     void *user);
 void rtcp_stream_free(struct rtcp_stream *stream);
-/* Fills in the options that client and server sessions share. */
-void rtcp_stream_session_options(struct rtcp_stream *stream, const struct rtcp_stream_options *o,
-                                 struct rtcp_session_options *ret);
 /* Performs all effects, sends the datagrams, arms the timer. */
 void rtcp_stream_pump(struct rtcp_stream *stream, base_time now);
 void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report);
@@ -242,6 +239,9 @@ uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family)
 
 /* ------------------------------------------------------------------------------------------------ endpoint_loop.c */
 
+/* Fills in what the sessions of an endpoint share, with an id and a nonce of their own. */
+void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
+                                   struct rtcp_session_options *ret);
 struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation, base_time now);
 void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream);

@@ -244,6 +244,10 @@ static int flush_some(struct rtcp_link *link, base_time now)
 {
     int done = flush_out(link);
 
+    if (done == 1 && link->state == RTCP_LINK_REFUSED && !link->fin_sent) {
+        link->fin_sent = true;
+        shutdown(link->fd, SHUT_WR);
+    }
     if (done == 1 && link->state == RTCP_LINK_WAITING && link->stream != NULL) {
         done = flush_early(link);
     }
@@ -325,12 +329,12 @@ void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size)
     ev_timer_stop(loop, &link->timer);
     ev_timer_set(&link->timer, REFUSED_S, 0.);
     ev_timer_start(loop, &link->timer);
-    if (send(link->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)size) {
-        rtcp_link_close(link, false);
-        return;
-    }
-    shutdown(link->fd, SHUT_WR);
+    CHECK(size <= sizeof link->out);
+    base_copy(link->out, bytes, size);
+    link->out_size = size;
+    link->out_sent = 0;
     ev_io_start(loop, &link->reader);
+    (void)rtcp_link_flush(link, base_clock_now());
 }
 
 /* ------------------------------------------------------------------------------------------------ reading */

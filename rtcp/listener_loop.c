@@ -155,7 +155,7 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
         refuse(link, request, RTCP_WIRE_FULL);
         return;
     }
-    rtcp_stream_session_options(stream, &listener->stream, &options);
+    rtcp_endpoint_session_options(e, &listener->stream, &options);
     options.name = listener->name;
     if (rtcp_session_accept(&stream->session, &options, now, request) < 0) {
         rtcp_stream_free(stream);

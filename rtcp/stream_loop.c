@@ -5,11 +5,9 @@
  */
 #include "rtcp/base/check.h"
 #include "rtcp/base/clock_loop.h"
-#include "rtcp/base/ringmem_loop.h"
 #include "rtcp/defaults.h"
 #include "rtcp/inside_loop.h"
 
-#include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -85,24 +83,6 @@ void rtcp_stream_free(struct rtcp_stream *stream)
     e->stats.sessions--;
     free(stream->waiting);
     free(stream);
-}
-
-void rtcp_stream_session_options(struct rtcp_stream *stream, const struct rtcp_stream_options *o,
-                                 struct rtcp_session_options *ret)
-{
-    struct rtcp_endpoint *e = stream->endpoint;
-
-    base_zero(ret, sizeof *ret);
-    ret->ring = o->ring;
-    ret->idle_probe = o->idle_probe;
-    ret->linger_max = o->linger_max;
-    ret->incarnation = e->incarnation;
-    ret->id = rtcp_registry_next_id(&e->registry);
-    ret->seed = base_rng_next(&e->rng);
-    ret->shared = &e->shared;
-    ret->ring_source = base_ringmem_system();
-    ret->trace = &e->options.trace;
-    randombytes_buf(ret->nonce, sizeof ret->nonce);
 }
 
 /* ------------------------------------------------------------------------------------------------ effects */
@@ -540,7 +520,7 @@ int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const stru
     }
     base_copy(stream->server, server, sizeof server);
     stream->server_count = count;
-    rtcp_stream_session_options(stream, options, &so);
+    rtcp_endpoint_session_options(endpoint, options, &so);
     so.is_client = true;
     so.addresses = (uint32_t)count;
     so.retry_refused = options->retry_refused;
