@@ -34,9 +34,10 @@ void rtcp_closing_end(struct rtcp_session *s, base_time now, int status, const c
     (void)rtcp_session_push(s, RTCP_EFFECT_CLOSED, 0, status);
 }
 
-static bool is_settled(const struct rtcp_session *s, base_time now)
+/* How long a complete session goes on telling its CLOSE once the application has closed, too. */
+static base_time settled_at(const struct rtcp_session *s)
 {
-    return s->close_conf || now >= s->complete_at + RTCP_COMPLETE_MAX;
+    return s->close_conf ? s->complete_at : base_time_max(s->complete_at, s->closed_at) + RTCP_COMPLETE_MAX;
 }
 
 /* Both sides have said CLOSE: nothing more is carried. */
@@ -76,7 +77,7 @@ void rtcp_closing_advance(struct rtcp_session *s, base_time now)
             complete(s, now);
         }
     }
-    if (s->is_complete && s->life == RTCP_LIFE_CLOSING && is_settled(s, now)) {
+    if (s->is_complete && s->life == RTCP_LIFE_CLOSING && now >= settled_at(s)) {
         rtcp_closing_end(s, now, s->out.first == s->out.upto ? 0 : BASE_E_RESET, "both sides closed");
     }
 }
@@ -180,7 +181,7 @@ static base_time end_due(const struct rtcp_session *s)
         return s->closed_at + RTCP_ABORT_MAX;
     }
     if (s->life == RTCP_LIFE_CLOSING) {
-        return s->is_complete ? s->complete_at + RTCP_COMPLETE_MAX : base_time_add(s->contact_at, s->opt.linger_max);
+        return s->is_complete ? settled_at(s) : base_time_add(s->contact_at, s->opt.linger_max);
     }
     if (!s->opt.is_client && !s->is_confirmed && s->path == RTCP_PATH_DETACHED) {
         return s->detached_at + RTCP_UNCONFIRMED_MAX;

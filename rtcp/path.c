@@ -133,8 +133,7 @@ void rtcp_path_replace(struct rtcp_session *s, base_time now, const char *why)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ a client's attempts
- */
+/* ------------------------------------------------------------------------------------------- a client's attempts */
 
 static bool is_wanted(const struct rtcp_session *s)
 {
@@ -288,8 +287,7 @@ void rtcp_session_eof(struct rtcp_session *s, base_time now, uint32_t attempt)
     rtcp_session_check(s);
 }
 
-/* ------------------------------------------------------------------------------------------------ answers of a server
- */
+/* ------------------------------------------------------------------------------------------- answers of a server */
 
 static bool is_answer_signed(const struct rtcp_session *s, struct base_bytes raw, const uint8_t *key, uint64_t received,
                              uint64_t sent)
@@ -468,6 +466,26 @@ static void resumed(struct rtcp_session *s, base_time now, const struct rtcp_wir
     rtcp_closing_advance(s, now);
 }
 
+static void refused(struct rtcp_session *s, base_time now, const struct rtcp_wire_answer *a, struct base_bytes raw)
+{
+    uint64_t received = rtcp_wire_extend((uint32_t)a->received, s->out.first);
+    uint64_t sent = rtcp_wire_extend((uint32_t)a->sent, s->received);
+
+    if (s->cid == 0) {
+        /* The session of a lost acceptance may be over: its last word is under a key that the nonce in it gives. */
+        rtcp_auth_derive(&s->keys, s->opt.shared, s->client_nonce, a->nonce);
+    }
+    if (is_answer_signed(s, raw, s->keys.handshake_down, received, sent)) {
+        verdict(s, now, a, received);
+    } else if (s->cid == 0) {
+        refused_opening(s, now, a);
+    } else if (is_answer_signed(s, raw, s->opt.shared->key, 0, 0)) {
+        proof(s, now, a);
+    } else {
+        wrong_peer(s, now, "a refusal that nobody signed");
+    }
+}
+
 void rtcp_session_answered(struct rtcp_session *s, base_time now, uint32_t attempt, struct base_bytes raw)
 {
     struct rtcp_wire_answer a;
@@ -478,19 +496,8 @@ void rtcp_session_answered(struct rtcp_session *s, base_time now, uint32_t attem
     }
     if (rtcp_wire_get_answer(raw, &a) < 0 || a.attempt != s->attempt) {
         wrong_peer(s, now, "not an answer of this protocol");
-    } else if (a.kind == RTCP_WIRE_REFUSE && is_opening) {
-        refused_opening(s, now, &a);
     } else if (a.kind == RTCP_WIRE_REFUSE) {
-        uint64_t received = rtcp_wire_extend((uint32_t)a.received, s->out.first);
-
-        if (is_answer_signed(s, raw, s->keys.handshake_down, received,
-                             rtcp_wire_extend((uint32_t)a.sent, s->received))) {
-            verdict(s, now, &a, received);
-        } else if (is_answer_signed(s, raw, s->opt.shared->key, 0, 0)) {
-            proof(s, now, &a);
-        } else {
-            wrong_peer(s, now, "a refusal that nobody signed");
-        }
+        refused(s, now, &a, raw);
     } else if (a.kind == (is_opening ? RTCP_WIRE_ACCEPT : RTCP_WIRE_RESUMED)) {
         if (is_opening) {
             accepted(s, now, &a, raw);

@@ -11,6 +11,7 @@ void rtcp_tombstone_make(struct rtcp_tombstone *t, const struct rtcp_session *s)
     t->sent = s->out.upto;
     t->acked = s->out.first;
     base_copy(t->client_nonce, s->client_nonce, RTCP_WIRE_NONCE);
+    base_copy(t->server_nonce, s->server_nonce, RTCP_WIRE_NONCE);
     t->keys = s->keys;
     if (s->end == BASE_E_NEVER_CONFIRMED) {
         t->reason = RTCP_WIRE_UNCONFIRMED;
@@ -89,6 +90,7 @@ void rtcp_tombstone_refuse(const struct rtcp_tombstone *t, const struct rtcp_wir
         .name = name,
     };
 
+    base_copy(a.nonce, t->server_nonce, RTCP_WIRE_NONCE); /* a client that never saw the ACCEPT derives the key by it */
     rtcp_wire_put_answer(out, &a);
     rtcp_auth_sign(out, RTCP_WIRE_ANSWER, t->keys.handshake_down, t->received, t->sent, r->nonce);
 }

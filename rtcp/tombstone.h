@@ -19,6 +19,7 @@ struct rtcp_tombstone {
     uint64_t sent;
     uint64_t acked;
     uint8_t client_nonce[RTCP_WIRE_NONCE];
+    uint8_t server_nonce[RTCP_WIRE_NONCE];
     struct rtcp_auth_keys keys;
 };
 
