@@ -1,0 +1,613 @@
+/* Arena a: rtcp alone. Clients and servers exchange patterns over many streams, through the public face, while the
+ * network does its worst.
+ *
+ * Oracle: the channel properties. C1 every byte once, in order, none made up (each byte is a function of the stream,
+ * the direction and its offset). C2 what was sent arrives if both processes live and the network heals. C4 the ring
+ * bounds what is unacknowledged. C5 a stream ends only for a reason that happened. C6 no byte of another stream. C8 an
+ * end is read exactly where the peer ended. B control datagrams stay few.
+ */
+#include "rtcp/base/check.h"
+#include "rtcp/defaults.h"
+#include "rtcp/inside_loop.h"
+#include "rtcp/rtcp.h"
+#include "tests/sim/arena.h"
+#include "tests/sim/cover.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+#include "tests/sim/real.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PORT        7000
+#define SERVERS     2
+#define CLIENTS     2
+#define TALKS_MAX   64
+#define STORM       BASE_S(25)
+#define PEACE       BASE_S(150)
+#define CHUNK       16384u
+#define DATAGRAMS_S 400u /* control datagrams per second and live stream, faults included: more is a storm of ours */
+
+enum side { CLIENT, SERVER };
+
+/* One end of a stream. */
+struct end {
+    struct rtcp_stream *stream; /* NULL: not yet, or over */
+    int node;
+    uint32_t life; /* of the process that holds it */
+    uint64_t sent; /* accepted by rtcp_send */
+    uint64_t goal; /* what it wants to send */
+    uint64_t received;
+    bool has_shut, has_closed, has_aborted;
+    bool got_end; /* read the peer's end */
+    bool is_over; /* on_closed */
+    int status;
+    base_time paused_until; /* reads nothing before */
+};
+
+struct talk {
+    uint64_t key;
+    struct end end[2];
+    uint64_t header; /* bytes of the key that the server has read */
+    uint8_t header_bytes[8];
+};
+
+struct sim_arena_stats sim_arena_stats;
+
+static struct {
+    struct talk talk[TALKS_MAX];
+    int talks;
+    struct rtcp_endpoint *endpoint[SIM_NODES_MAX];
+    uint32_t ring[2];
+    base_time calm_at; /* when the storm is over */
+    uint64_t first_offset;
+    uint8_t key[32];
+    bool has_key;
+} a;
+
+void __real_rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
+                                          struct rtcp_session_options *ret);
+void __wrap_rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
+                                          struct rtcp_session_options *ret);
+
+/* Counters that start near a wrap: a value in the options of the core (P1). */
+void __wrap_rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
+                                          struct rtcp_session_options *ret)
+{
+    __real_rtcp_endpoint_session_options(endpoint, o, ret);
+    ret->first_offset = a.first_offset;
+}
+
+static uint8_t pattern(uint64_t key, int side, uint64_t offset)
+{
+    uint64_t z = key + (uint64_t)side * 7919 + offset / 8 * 0x9e3779b97f4a7c15u;
+
+    if (side == CLIENT && offset < 8) {
+        return (uint8_t)(key >> (8 * offset));
+    }
+    z = (z ^ (z >> 29)) * 0xbf58476d1ce4e5b9u;
+    return (uint8_t)(z >> (8 * (offset % 8)));
+}
+
+static bool is_alive(const struct end *e)
+{
+    return sim.node[e->node].is_up && sim.node[e->node].life == e->life;
+}
+
+/* ------------------------------------------------------------------------------------------------ one end's work */
+
+static void work(struct talk *t, int side);
+
+static void send_some(struct talk *t, int side)
+{
+    struct end *e = &t->end[side];
+    uint8_t bytes[CHUNK];
+    struct rtcp_info info;
+
+    while (e->stream != NULL && !e->has_shut && !e->has_closed && e->sent < e->goal) {
+        uint64_t left = e->goal - e->sent;
+        size_t size = 1 + (size_t)sim_below(left < CHUNK ? left : CHUNK);
+        int64_t n;
+
+        for (size_t i = 0; i < size; i++) {
+            bytes[i] = pattern(t->key, side, e->sent + i);
+        }
+        n = rtcp_send(e->stream, bytes, size);
+        if (n == BASE_E_CLOSED) {
+            e->goal = e->sent; /* the peer reads no more */
+        }
+        if (n <= 0) {
+            break;
+        }
+        e->sent += (uint64_t)n;
+    }
+    if (e->stream == NULL) {
+        return;
+    }
+    rtcp_info(e->stream, &info);
+    if (info.unacknowledged > a.ring[side]) {
+        sim_fail("C4 bounded buffer", "stream %llx side %d holds %llu bytes in a ring of %u",
+                 (unsigned long long)t->key, side, (unsigned long long)info.unacknowledged, a.ring[side]);
+    }
+    if (info.state != RTCP_DEAD && e->sent != info.sent) {
+        sim_fail("C1", "stream %llx side %d sent %llu, the library counts %llu", (unsigned long long)t->key, side,
+                 (unsigned long long)e->sent, (unsigned long long)info.sent);
+    }
+}
+
+static void receive_some(struct talk *t, int side)
+{
+    struct end *e = &t->end[side];
+    struct end *peer = &t->end[!side];
+
+    while (e->stream != NULL && !e->has_closed && !e->got_end) {
+        uint8_t bytes[CHUNK];
+        int64_t n = rtcp_recv(e->stream, bytes, 1 + sim_below(CHUNK));
+
+        if (n == 0) {
+            e->got_end = true;
+            if (e->received != peer->sent || (!peer->has_shut && !peer->has_closed)) {
+                sim_fail("C8 no false end", "stream %llx side %d ended after %llu of %llu bytes",
+                         (unsigned long long)t->key, side, (unsigned long long)e->received,
+                         (unsigned long long)peer->sent);
+            }
+            if (peer->has_aborted && !peer->has_shut) {
+                sim_fail("C8 no false end", "stream %llx side %d: an abort looks like an end",
+                         (unsigned long long)t->key, side);
+            }
+        }
+        if (n <= 0) {
+            return;
+        }
+        for (int64_t i = 0; i < n; i++) {
+            if (bytes[i] != pattern(t->key, !side, e->received + (uint64_t)i)) {
+                sim_fail("C1 once, in order", "stream %llx side %d: byte %llu is not the one that was sent",
+                         (unsigned long long)t->key, side, (unsigned long long)(e->received + (uint64_t)i));
+                return;
+            }
+        }
+        e->received += (uint64_t)n;
+        sim_arena_stats.bytes += (uint64_t)n;
+        if (e->received > peer->sent) {
+            sim_fail("C1 no creation", "stream %llx side %d read more than was sent", (unsigned long long)t->key, side);
+        }
+        if (sim_chance(20) && sim.now < a.calm_at) {
+            e->paused_until = sim.now + sim_delay(0, BASE_S(5));
+            return;
+        }
+    }
+}
+
+static void close_end(struct talk *t, int side, bool is_abort)
+{
+    struct end *e = &t->end[side];
+
+    e->has_closed = true;
+    e->has_aborted = e->has_aborted || is_abort;
+    sim_trace("stream %llx side %d %s after %llu sent, %llu read", (unsigned long long)t->key, side,
+              is_abort ? "aborts" : "closes", (unsigned long long)e->sent, (unsigned long long)e->received);
+    rtcp_close(e->stream, is_abort ? RTCP_LINGER_ABORT : RTCP_LINGER_BACKGROUND);
+}
+
+static void work(struct talk *t, int side)
+{
+    struct end *e = &t->end[side];
+
+    if (e->stream == NULL || e->has_closed) {
+        return;
+    }
+    if (sim.now >= e->paused_until || sim.now >= a.calm_at) {
+        receive_some(t, side);
+    }
+    send_some(t, side);
+    if (e->stream == NULL || e->has_closed) {
+        return;
+    }
+    if (e->sent == e->goal && !e->has_shut) {
+        e->has_shut = true;
+        (void)rtcp_shutdown(e->stream);
+    }
+    if (e->got_end && e->has_shut) {
+        close_end(t, side, false);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ callbacks */
+
+static struct talk *talk_of(uint64_t key)
+{
+    for (int i = 0; i < a.talks; i++) {
+        if (a.talk[i].key == key) {
+            return &a.talk[i];
+        }
+    }
+    return NULL;
+}
+
+static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
+{
+    struct end *e = &t->end[side];
+    struct end *peer = &t->end[!side];
+    bool peer_died = !is_alive(peer) || peer->stream == NULL;
+    bool is_fine = status == 0 || (status == BASE_E_CLOSED && e->has_aborted) ||
+                   (status == BASE_E_RESET && (peer->has_aborted || peer_died || peer->has_closed)) ||
+                   (status == BASE_E_PEER_GONE && !is_alive(peer)) ||
+                   (status == BASE_E_PEER_FORGOT && (!is_alive(peer) || peer->is_over)) ||
+                   (status == BASE_E_NEVER_CONFIRMED && peer_died) ||
+                   (status == BASE_E_NEVER_CONFIRMED && peer->is_over);
+
+    sim_trace("stream %llx side %d ended: %s, %llu unacknowledged", (unsigned long long)t->key, side,
+              base_status_name(status), (unsigned long long)unacknowledged);
+    sim_cover_event("stream", "ended", base_status_name(status));
+    e->stream = NULL;
+    e->is_over = true;
+    e->status = status;
+    if (!is_fine) {
+        sim_fail("C5 ends only for a reason", "stream %llx side %d ended with %s, which did not happen",
+                 (unsigned long long)t->key, side, base_status_name(status));
+    }
+    if (status == 0 && unacknowledged != 0) {
+        sim_fail("C2 complete", "stream %llx side %d ended well with %llu bytes unacknowledged",
+                 (unsigned long long)t->key, side, (unsigned long long)unacknowledged);
+    }
+}
+
+static void client_readable(void *user, struct rtcp_stream *stream)
+{
+    (void)stream;
+    work(user, CLIENT);
+}
+
+static void client_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
+{
+    (void)stream;
+    ended(user, CLIENT, status, unacknowledged);
+}
+
+static void server_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
+{
+    (void)stream;
+    ended(user, SERVER, status, unacknowledged);
+}
+
+static void server_readable(void *user, struct rtcp_stream *stream)
+{
+    (void)stream;
+    work(user, SERVER);
+}
+
+static const struct rtcp_stream_callbacks client_calls = {
+    .on_readable = client_readable, .on_writable = client_readable, .on_closed = client_closed};
+static const struct rtcp_stream_callbacks server_calls = {
+    .on_readable = server_readable, .on_writable = server_readable, .on_closed = server_closed};
+
+/* A stream of which the server does not know yet which it is: its first 8 bytes say so. */
+static void anonymous_readable(void *user, struct rtcp_stream *stream);
+
+static void anonymous_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
+{
+    (void)stream;
+    (void)unacknowledged;
+    sim_trace("a stream ended before it had a name: %s", base_status_name(status));
+    __builtin_free(user);
+}
+
+struct anonymous {
+    uint8_t bytes[8];
+    size_t size;
+    int node;
+};
+
+static const struct rtcp_stream_callbacks anonymous_calls = {.on_readable = anonymous_readable,
+                                                             .on_closed = anonymous_closed};
+
+static void anonymous_readable(void *user, struct rtcp_stream *stream)
+{
+    struct anonymous *who = user;
+    int64_t n = rtcp_recv(stream, who->bytes + who->size, sizeof who->bytes - who->size);
+    uint64_t key = 0;
+    struct talk *t;
+
+    if (n <= 0) {
+        if (n == 0) {
+            rtcp_close(stream, RTCP_LINGER_BACKGROUND);
+        }
+        return;
+    }
+    who->size += (size_t)n;
+    if (who->size < sizeof who->bytes) {
+        return;
+    }
+    for (int i = 0; i < 8; i++) {
+        key |= (uint64_t)who->bytes[i] << (8 * i);
+    }
+    t = talk_of(key);
+    if (t == NULL) {
+        sim_fail("C6 no cross-talk", "a stream begins with bytes that nobody sent");
+        return;
+    }
+    if (t->end[SERVER].stream != NULL && is_alive(&t->end[SERVER])) {
+        sim_fail("C6 one stream", "stream %llx was accepted twice by one process", (unsigned long long)key);
+        return;
+    }
+    t->end[SERVER] = (struct end){.stream = stream,
+                                  .node = who->node,
+                                  .life = sim.node[who->node].life,
+                                  .goal = sim_delay(0, 400000),
+                                  .received = 8};
+    rtcp_stream_set_callbacks(stream, &server_calls, t);
+    __builtin_free(who);
+    work(t, SERVER);
+}
+
+static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream)
+{
+    struct anonymous *who = __builtin_calloc(1, sizeof *who);
+
+    (void)listener;
+    CHECK(who != NULL);
+    who->node = *(int *)user;
+    rtcp_stream_set_callbacks(stream, &anonymous_calls, who);
+}
+
+/* ------------------------------------------------------------------------------------------------ processes */
+
+static int node_numbers[SIM_NODES_MAX];
+
+static void on_event(void *user, const struct base_event *e)
+{
+    (void)user;
+    sim_cover_event(e->object, e->name, e->text);
+    sim_trace("node %d %s %llu %s%s%s", *(int *)user, e->object, (unsigned long long)e->id, e->name,
+              e->text == NULL ? "" : ": ", e->text == NULL ? "" : e->text);
+}
+
+static struct rtcp_endpoint *open_endpoint(int node)
+{
+    struct rtcp_endpoint_options o;
+
+    rtcp_endpoint_options_default(&o);
+    o.streams_max = 256;
+    o.trace = (struct base_trace){&node_numbers[node], on_event};
+    if (a.has_key) {
+        o.key = a.key;
+        o.key_size = sizeof a.key;
+        o.key_id = 7;
+    }
+    CHECK(rtcp_endpoint_open(sim.current->loop, &o, &a.endpoint[node]) == 0);
+    return a.endpoint[node];
+}
+
+static void start_server(void *object, uint64_t number)
+{
+    int node = sim.current->id;
+    struct rtcp_listen_options o;
+    struct rtcp_listener *listener;
+    char name[8];
+    char address[32];
+
+    (void)object;
+    (void)number;
+    rtcp_listen_options_default(&o);
+    o.stream.ring = a.ring[SERVER];
+    o.stream.idle_probe = BASE_S(15);
+    snprintf(name, sizeof name, "s%d", node);
+    snprintf(address, sizeof address, "10.0.0.%d:%d", node + 1, PORT);
+    o.service = name;
+    CHECK(rtcp_listen(open_endpoint(node), address, &o, on_accept, &node_numbers[node], &listener) == 0);
+}
+
+static void start_client(void *object, uint64_t number)
+{
+    (void)object;
+    (void)number;
+    (void)open_endpoint(sim.current->id);
+}
+
+static void start(int node)
+{
+    sim_node_start(&sim.node[node], node < SERVERS ? start_server : start_client, NULL);
+}
+
+static bool may_kill(int node)
+{
+    (void)node;
+    return true;
+}
+
+static void open_talk(void *object, uint64_t number)
+{
+    struct rtcp_stream_options o;
+    struct talk *t;
+    char address[32];
+    char name[8];
+    int server = (int)sim_below(SERVERS);
+    int node = sim.current->id;
+
+    (void)object;
+    (void)number;
+    if (a.talks == TALKS_MAX) {
+        return;
+    }
+    t = &a.talk[a.talks];
+    memset(t, 0, sizeof *t);
+    t->key = base_rng_next(&sim.rng);
+    t->end[CLIENT] = (struct end){.node = node, .life = sim.node[node].life, .goal = 8 + sim_delay(0, 400000)};
+    t->end[SERVER].node = server;
+    rtcp_stream_options_default(&o);
+    o.ring = a.ring[CLIENT];
+    o.retry_refused = true;
+    o.no_early_data = sim_chance(300);
+    o.early_data_with_key = sim_chance(500);
+    snprintf(name, sizeof name, "s%d", server);
+    o.service = name;
+    snprintf(address, sizeof address, "10.0.0.%d:%d", server + 1, PORT);
+    if (rtcp_connect(a.endpoint[node], address, &o, &client_calls, t, &t->end[CLIENT].stream) == 0) {
+        a.talks++;
+        sim_arena_stats.streams++;
+        sim_trace("stream %llx from %d to %d", (unsigned long long)t->key, node, server);
+        work(t, CLIENT);
+    }
+}
+
+/* Now and then: new streams, readers that wake up, closes and aborts in the middle. */
+static void stir_end(void *object, uint64_t number)
+{
+    struct talk *t = object;
+    int side = (int)(number & 1);
+    struct end *e = &t->end[side];
+
+    if (e->stream == NULL || e->has_closed) {
+        return;
+    }
+    if (sim.now < a.calm_at && sim_chance(4)) {
+        close_end(t, side, sim_chance(400));
+    } else {
+        work(t, side);
+    }
+}
+
+static void stir(void *object, uint64_t number)
+{
+    (void)object;
+    (void)number;
+    for (int i = 0; i < a.talks; i++) {
+        for (int side = 0; side < 2; side++) {
+            if (a.talk[i].end[side].stream != NULL && is_alive(&a.talk[i].end[side]) &&
+                !sim.node[a.talk[i].end[side].node].is_paused) {
+                sim_in_node(&sim.node[a.talk[i].end[side].node], stir_end, &a.talk[i], (uint64_t)side);
+            }
+        }
+    }
+    if (sim.now < a.calm_at && sim_chance(600)) {
+        struct sim_node *node = &sim.node[SERVERS + (int)sim_below(CLIENTS)];
+
+        if (node->is_up && !node->is_paused) {
+            sim_in_node(node, open_talk, NULL, 0);
+        }
+    }
+    sim_at(sim.now + sim_delay(BASE_MS(5), BASE_MS(900)), stir, NULL, 0);
+}
+
+/* ------------------------------------------------------------------------------------------------ verdicts */
+
+/* Nothing more can come of this talk: both ends are over, or one of its processes died. */
+static bool is_settled(const struct talk *t)
+{
+    const struct end *c = &t->end[CLIENT];
+    const struct end *s = &t->end[SERVER];
+    bool server_known = s->life != 0;
+
+    if (!is_alive(c)) {
+        return true; /* the server keeps its end: nothing proves that the client is gone */
+    }
+    return c->is_over && (!server_known || s->is_over || !is_alive(s));
+}
+
+static bool all_settled(void)
+{
+    for (int i = 0; i < a.talks; i++) {
+        if (!is_settled(&a.talk[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void judge_liveness(void)
+{
+    for (int i = 0; i < a.talks && !sim.is_failed; i++) {
+        const struct talk *t = &a.talk[i];
+
+        if (!is_settled(t)) {
+            sim_fail("C2 everything arrives",
+                     "stream %llx is not finished %llu s after the heal: client sent %llu read %llu over %d, server "
+                     "sent %llu "
+                     "read %llu over %d",
+                     (unsigned long long)t->key, (unsigned long long)(PEACE / BASE_S(1)),
+                     (unsigned long long)t->end[CLIENT].sent, (unsigned long long)t->end[CLIENT].received,
+                     t->end[CLIENT].is_over, (unsigned long long)t->end[SERVER].sent,
+                     (unsigned long long)t->end[SERVER].received, t->end[SERVER].is_over);
+        }
+        for (int side = 0; side < 2; side++) {
+            const struct end *e = &t->end[side];
+            const struct end *peer = &t->end[!side];
+
+            /* What is told as complete was taken out of the kernel there; its reader gets it, unless it gave up. */
+            if (e->is_over && e->status == 0 && is_alive(peer) && !peer->has_closed && peer->received != e->sent) {
+                sim_fail("C2 complete", "stream %llx side %d ended well, but %llu of %llu bytes were read",
+                         (unsigned long long)t->key, side, (unsigned long long)peer->received,
+                         (unsigned long long)e->sent);
+            }
+        }
+        sim_arena_stats.finished += t->end[CLIENT].is_over && t->end[CLIENT].status == 0;
+    }
+}
+
+static void close_endpoint(void *object, uint64_t number)
+{
+    (void)object;
+    rtcp_endpoint_close(a.endpoint[number]);
+}
+
+/* B3: a process that closed its endpoint holds nothing any more. */
+static void judge_memory(void)
+{
+    for (int i = 0; i < SERVERS + CLIENTS && !sim.is_failed; i++) {
+        sim_in_node(&sim.node[i], close_endpoint, NULL, (uint64_t)i);
+        if (sim.node[i].bytes > 64 * TALKS_MAX) { /* streams that never got a name */
+            sim_fail("B3 nothing is kept", "node %d still holds %zu bytes", i, sim.node[i].bytes);
+        }
+    }
+}
+
+static void run(unsigned faults, int members)
+{
+    static const uint64_t offsets[] = {0, 0, ((uint64_t)1 << 31) - 5000, ((uint64_t)1 << 32) - 5000,
+                                       ((uint64_t)1 << 40) - 70000};
+    base_time begun = sim.now;
+    base_time until;
+
+    (void)members;
+    memset(&a, 0, sizeof a);
+    for (int i = 0; i < SIM_NODES_MAX; i++) {
+        node_numbers[i] = i;
+    }
+    sim_faults_draw(faults, SERVERS + CLIENTS);
+    sim_faults.may_kill = may_kill;
+    sim_faults.restart = start;
+    a.ring[CLIENT] = 4096u << sim_below(7);
+    a.ring[SERVER] = 4096u << sim_below(7);
+    a.first_offset = offsets[sim_below(sizeof offsets / sizeof offsets[0])];
+    a.has_key = sim_chance(400);
+    memset(a.key, (int)sim_below(256), sizeof a.key);
+    a.calm_at = sim.now + STORM;
+    for (int i = 0; i < SERVERS + CLIENTS; i++) {
+        start(i);
+    }
+    sim_at(sim.now, stir, NULL, 0);
+    sim_faults_begin(a.calm_at);
+    sim_run(a.calm_at, NULL);
+    sim_faults_heal();
+    until = sim.now + PEACE;
+    while (!sim.is_failed && sim.now < until && !all_settled()) {
+        sim_run(sim.now + BASE_MS(500), NULL);
+    }
+    if (!sim.is_failed) {
+        judge_liveness();
+    }
+    if (!sim.is_failed &&
+        sim_net_stats.datagrams > DATAGRAMS_S * (uint64_t)(a.talks + 1) * ((sim.now - begun) / BASE_S(1))) {
+        sim_fail("B control is cheap", "%llu datagrams in %llu s", (unsigned long long)sim_net_stats.datagrams,
+                 (unsigned long long)((sim.now - begun) / BASE_S(1)));
+    }
+    judge_memory();
+    sim_arena_stats.virtual_ns += sim.now - begun;
+}
+
+const struct sim_arena sim_arena_streams = {
+    "streams",
+    "rtcp alone: many streams between servers and clients",
+    (1u << FAULT_COUNT) - 1,
+    run,
+};

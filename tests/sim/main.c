@@ -1,0 +1,200 @@
+/* sim: runs worlds from seeds and judges them. See tests/README.md. */
+#include "tests/sim/arena.h"
+#include "tests/sim/cover.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct sim_arena *const arenas[] = {&sim_arena_streams};
+
+struct run_options {
+    const struct sim_arena *arena;
+    uint64_t from, runs;
+    int members;
+    unsigned faults;
+    const char *trace;
+    bool wants_coverage, must_cover, is_quiet;
+};
+
+static const char help[] =
+    "usage: sim [--arena NAME] (--seed N | --from N --runs N) [options]\n"
+    "\n"
+    "Runs the product in a simulated world: one thread, a virtual clock, and every fault drawn from the seed.\n"
+    "\n"
+    "  --arena NAME     streams (rtcp alone; the default)\n"
+    "  --seed N         one run; prints the hash of its trace\n"
+    "  --from N         the first of several seeds (default 1)\n"
+    "  --runs N         how many (default 100)\n"
+    "  --members N      of the group (arenas with one)\n"
+    "  --faults LIST    only these kinds: cut,flap,udp,forge,reset,pause,clock,redirect,kill\n"
+    "  --trace FILE     write the whole trace (- for stdout)\n"
+    "  --coverage       print how often each fault and each branch of the protocol was hit\n"
+    "  --must-cover     fail when a fault was never hit\n"
+    "  --quiet          no progress\n"
+    "  --help           this text\n"
+    "\n"
+    "A run that breaks a property prints seed, property, the last events, and the command that replays it.\n"
+    "Exit status: 0 all runs passed; 1 one did not; 2 a wrong command line.\n";
+
+static int run_one(const struct run_options *o, uint64_t seed)
+{
+    uint64_t hash;
+    bool is_failed;
+    char failure[sizeof sim.failure];
+
+    sim_begin(seed);
+    o->arena->run(o->faults, o->members);
+    hash = sim.hash;
+    is_failed = sim.is_failed;
+    memcpy(failure, sim.failure, sizeof failure);
+    if (is_failed) {
+        sim_trace_print_tail(stdout);
+        printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --seed %llu --trace -\n", (unsigned long long)seed,
+               failure, "build/release/tests/sim/sim", o->arena->name, (unsigned long long)seed);
+    } else if (o->runs == 1) {
+        printf("seed %llu passed, trace hash %016llx, %llu events\n", (unsigned long long)seed,
+               (unsigned long long)hash, (unsigned long long)sim.events);
+    }
+    sim_end();
+    return is_failed ? 1 : 0;
+}
+
+static void print_progress(const struct run_options *o, uint64_t done)
+{
+    if (!o->is_quiet && o->runs > 1 && (done % 50 == 0 || done == o->runs)) {
+        fprintf(stderr, "%llu of %llu runs, %llu streams, %llu MiB, %llu faults\n", (unsigned long long)done,
+                (unsigned long long)o->runs, (unsigned long long)sim_arena_stats.streams,
+                (unsigned long long)(sim_arena_stats.bytes >> 20), (unsigned long long)sim_faults_done);
+    }
+}
+
+static bool parse_number(const char *text, uint64_t *ret)
+{
+    char *end;
+
+    errno = 0;
+    *ret = strtoull(text, &end, 0);
+    return errno == 0 && *end == '\0' && end != text && text[0] != '-';
+}
+
+static const struct sim_arena *find_arena(const char *name)
+{
+    for (size_t i = 0; i < sizeof arenas / sizeof arenas[0]; i++) {
+        if (strcmp(arenas[i]->name, name) == 0) {
+            return arenas[i];
+        }
+    }
+    return NULL;
+}
+
+static int usage(const char *why, const char *what)
+{
+    fprintf(stderr, "sim: %s: %s (try --help)\n", why, what);
+    return 2;
+}
+
+static int parse(struct run_options *o, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"arena", required_argument, NULL, 'a'},   {"seed", required_argument, NULL, 's'},
+        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
+        {"members", required_argument, NULL, 'm'}, {"faults", required_argument, NULL, 'F'},
+        {"trace", required_argument, NULL, 't'},   {"coverage", no_argument, NULL, 'c'},
+        {"must-cover", no_argument, NULL, 'C'},    {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    };
+    uint64_t number = 0;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (strchr("sfrm", c) != NULL && !parse_number(optarg, &number)) {
+            return usage("not a number", optarg);
+        }
+        switch (c) {
+        case 'a':
+            o->arena = find_arena(optarg);
+            if (o->arena == NULL) {
+                return usage("no such arena", optarg);
+            }
+            break;
+        case 's':
+            o->from = number;
+            o->runs = 1;
+            break;
+        case 'f':
+            o->from = number;
+            break;
+        case 'r':
+            o->runs = number;
+            break;
+        case 'm':
+            if (number < 1 || number > 7) {
+                return usage("members are 1 to 7", optarg);
+            }
+            o->members = (int)number;
+            break;
+        case 'F':
+            o->faults = sim_faults_parse(optarg);
+            if (o->faults == 0) {
+                return usage("no such faults", optarg);
+            }
+            break;
+        case 't':
+            o->trace = optarg;
+            break;
+        case 'c':
+            o->wants_coverage = true;
+            break;
+        case 'C':
+            o->must_cover = true;
+            break;
+        case 'q':
+            o->is_quiet = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            exit(0);
+        default:
+            return 2;
+        }
+    }
+    return optind < argc ? usage("an argument too many", argv[optind]) : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct run_options o = {.arena = arenas[0], .from = 1, .runs = 100, .members = 3, .faults = ~0u};
+    int failed = 0;
+
+    if (parse(&o, argc, argv) != 0) {
+        return 2;
+    }
+    if (o.trace != NULL) {
+        FILE *file = strcmp(o.trace, "-") == 0 ? stdout : fopen(o.trace, "w");
+
+        if (file == NULL) {
+            return usage("cannot write", o.trace);
+        }
+        sim_trace_begin(file);
+    }
+    o.faults &= o.arena->faults;
+    for (uint64_t i = 0; i < o.runs && failed == 0; i++) {
+        failed = run_one(&o, o.from + i);
+        print_progress(&o, i + 1);
+    }
+    if (o.wants_coverage) {
+        sim_cover_print(stdout);
+    }
+    if (o.must_cover && failed == 0 && !sim_cover_is_complete(stdout)) {
+        failed = 1;
+    }
+    if (o.runs > 1) {
+        printf("[  PASSED  ] %d test(s).\n", failed == 0 ? 1 : 0);
+    }
+    return failed;
+}
