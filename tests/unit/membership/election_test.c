@@ -163,6 +163,70 @@ static void a_vote_is_sent_only_when_durable(void **state)
     one_close(&one);
 }
 
+static void a_vote_in_a_term_that_is_durable_still_waits_for_itself(void **state)
+{
+    struct one one;
+    struct message told = one_message(MESSAGE_PREVOTE, 4);
+    struct message ask = one_ask(MESSAGE_VOTE_ASK, 4, 4, 0, 0);
+    struct message m;
+
+    (void)state;
+    one_open(&one, 3);
+    assert_int_equal(one_give(&one, 3, &told), 0); /* term 4 is known and durable */
+    one.is_disk_slow = true;
+    assert_int_equal(one_give(&one, 2, &ask), 0);
+    assert_false(one_pull(&one, 2, MESSAGE_VOTE, &m)); /* R8, R12 */
+    order_durable(one.order, one.persist, one.now);
+    assert_true(one_pull(&one, 2, MESSAGE_VOTE, &m));
+    one_close(&one);
+}
+
+static void an_older_write_that_ends_does_not_make_a_candidates_vote_count(void **state)
+{
+    struct one one;
+    struct message batch;
+    struct message m;
+    uint64_t older;
+
+    (void)state;
+    one_open(&one, 3);
+    one_follow(&one, 2, 1);
+    one_write(&one, 1, "a");
+    one.is_disk_slow = true;
+    batch = one_batch(&one, 1, 0, 0);
+    assert_int_equal(one_give(&one, 2, &batch), 0);
+    older = one.persist;
+    suspect(&one);
+    assert_true(asks(&one, 2, MESSAGE_PREVOTE_ASK, &m));
+    assert_int_equal(answer(&one, 2, MESSAGE_PREVOTE, &m, true), 0);
+    assert_true(one.persist > older);
+    order_durable(one.order, older, one.now);
+    m = one_message(MESSAGE_VOTE, 2);
+    for (uint64_t attempt = 0; attempt < 10; attempt++) { /* whatever the number of the attempt is */
+        m.vote.term = 2;
+        m.vote.attempt = attempt;
+        m.vote.granted = true;
+        assert_int_equal(one_give(&one, 3, &m), 0);
+    }
+    assert_true(one_is(&one, "candidate")); /* T13: two of three, but one is not on disk */
+    order_durable(one.order, one.persist, one.now);
+    assert_true(one_is(&one, "leader"));
+    one_close(&one);
+}
+
+static void being_asked_first_by_a_member_of_a_newer_term_changes_no_term(void **state)
+{
+    struct one one;
+
+    (void)state;
+    one_open(&one, 3);
+    one_follow(&one, 2, 1);
+    assert_false(grants(&one, 3, one_ask(MESSAGE_PREVOTE_ASK, 9, 10, 5, 5)));
+    assert_int_equal(one_stats(&one).term, 1);
+    assert_int_equal(one_stats(&one).leader, 2);
+    one_close(&one);
+}
+
 static void there_is_one_vote_a_term(void **state)
 {
     struct one one;
@@ -479,6 +543,9 @@ int main(void)
         cmocka_unit_test(a_group_of_one_elects_itself_when_its_vote_is_durable),
         cmocka_unit_test(a_candidates_own_vote_counts_only_when_durable),
         cmocka_unit_test(a_vote_is_sent_only_when_durable),
+        cmocka_unit_test(a_vote_in_a_term_that_is_durable_still_waits_for_itself),
+        cmocka_unit_test(an_older_write_that_ends_does_not_make_a_candidates_vote_count),
+        cmocka_unit_test(being_asked_first_by_a_member_of_a_newer_term_changes_no_term),
         cmocka_unit_test(there_is_one_vote_a_term),
         cmocka_unit_test(the_vote_survives_a_restart),
         cmocka_unit_test(stepping_down_in_a_term_keeps_its_vote),
