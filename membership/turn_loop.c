@@ -191,10 +191,12 @@ static void take_order_effects(struct group *g)
     }
 }
 
-/* Delivers for at most a slice of time; true when there may be more. */
+/* Delivers for at most a slice of time; true when there may be more. Entries without a message (views, the first of a
+ * term) count as delivered when those before them are. */
 static bool deliver(struct group *g, base_time until)
 {
     struct group_delivery d;
+    struct group_stats stats;
 
     for (unsigned i = 1; order_deliver(g->order, &d); i++) {
         g->delivered = d.index;
@@ -205,6 +207,8 @@ static bool deliver(struct group *g, base_time until)
             return true;
         }
     }
+    order_stats(g->order, &stats);
+    g->delivered = stats.delivered;
     return false;
 }
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define FIELDS_MAX 8
@@ -91,11 +92,9 @@ void kv_log_trouble(struct kv_log *log, enum kv_trouble kind, base_time now, con
     log->trouble[kind].left_out = 0;
 }
 
-void kv_log_trace(void *user, const struct base_event *event)
+/* Puts an event's reason and fields behind what stands in `all` already. */
+static void add_fields(struct kv_field all[FIELDS_MAX], size_t count, const struct base_event *event)
 {
-    struct kv_field all[FIELDS_MAX] = {{"object", event->object, 0}, {"id", NULL, event->id}};
-    size_t count = 2;
-
     if (event->text != NULL) {
         all[count++] = (struct kv_field){"why", event->text, 0};
     }
@@ -104,5 +103,23 @@ void kv_log_trace(void *user, const struct base_event *event)
             all[count++] = (struct kv_field){event->field[i].key, NULL, event->field[i].value};
         }
     }
+}
+
+void kv_log_trace(void *user, const struct base_event *event)
+{
+    struct kv_field all[FIELDS_MAX] = {{"object", event->object, 0}, {"id", NULL, event->id}};
+
+    add_fields(all, 2, event);
     kv_log_event(user, event->name, all);
+}
+
+void kv_log_strangers(void *user, const struct base_event *event)
+{
+    struct kv_field all[FIELDS_MAX] = {{NULL, NULL, 0}};
+    bool is_handshake = strncmp(event->name, "handshake", strlen("handshake")) == 0;
+
+    if (strcmp(event->object, "endpoint") == 0) {
+        add_fields(all, 0, event);
+        kv_log_trouble(user, is_handshake ? KV_TROUBLE_HANDSHAKE : KV_TROUBLE_DATAGRAM, event->at, event->name, all);
+    }
 }

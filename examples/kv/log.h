@@ -17,6 +17,8 @@ enum kv_trouble {
     KV_TROUBLE_CLIENTS,
     KV_TROUBLE_PROTOCOL,
     KV_TROUBLE_OUTPUT,
+    KV_TROUBLE_HANDSHAKE, /* on the members' port: connections of strangers */
+    KV_TROUBLE_DATAGRAM,  /* ... and their datagrams */
     KV_TROUBLES,
 };
 
@@ -45,5 +47,8 @@ void kv_log_trouble(struct kv_log *log, enum kv_trouble kind, base_time now, con
 
 /* Tells an event of the library: struct base_trace, with the struct kv_log as user. */
 void kv_log_trace(void *user, const struct base_event *event);
+
+/* The same, but only what strangers do to the members' port, as trouble. */
+void kv_log_strangers(void *user, const struct base_event *event);
 
 #endif

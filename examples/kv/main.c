@@ -197,9 +197,7 @@ static int open_replica(struct app *app, struct ev_loop *loop)
     o.group.key_size = from->key_size;
     o.group.election_timeout = BASE_MS(from->election_ms);
     o.submit_deadline = BASE_MS(from->submit_ms);
-    if (from->is_traced) {
-        o.group.trace = (struct base_trace){&app->log, kv_log_trace};
-    }
+    o.group.trace = (struct base_trace){&app->log, from->is_traced ? kv_log_trace : kv_log_strangers};
     return replica_found(loop, &o, &machine, &callbacks, app, &app->replica);
 }
 

@@ -110,6 +110,27 @@ static void an_event_of_the_library_is_told_with_its_fields(void **state)
     assert_non_null(strstr(end(&c), "kv[1] attached object=\"session\" id=9 why=\"resumed\" attempt=4\n"));
 }
 
+static void strangers_on_the_members_port_are_trouble(void **state)
+{
+    struct kv_log log = {.self = 1};
+    struct base_event session = {.at = BASE_S(5), .object = "session", .name = "attached"};
+    struct base_event dropped = {
+        .at = BASE_S(5), .object = "endpoint", .name = "handshake dropped", .text = "it took too long"};
+    struct base_event forged = {.at = BASE_S(5), .object = "endpoint", .name = "message dropped", .text = "forged"};
+    struct catch c;
+
+    (void)state;
+    begin(&c);
+    kv_log_strangers(&log, &session);
+    for (unsigned i = 0; i < 1000; i++) {
+        kv_log_strangers(&log, &dropped);
+        kv_log_strangers(&log, &forged);
+    }
+
+    assert_int_equal(count_lines(end(&c)), 2);
+    assert_non_null(strstr(c.text, "handshake dropped why=\"it took too long\"\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +138,7 @@ int main(void)
         cmocka_unit_test(an_event_is_one_line_of_json),
         cmocka_unit_test(trouble_of_a_kind_is_told_once_a_second_with_what_was_left_out),
         cmocka_unit_test(an_event_of_the_library_is_told_with_its_fields),
+        cmocka_unit_test(strangers_on_the_members_port_are_trouble),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
