@@ -6,11 +6,15 @@
 #include "membership/round.h"
 #include "membership/stream.h"
 
+/* Questions that a new attempt, or its end, makes void. */
+#define ASKS (1u << MESSAGE_PREVOTE_ASK | 1u << MESSAGE_VOTE_ASK)
+
 static void stand(struct order *o);
 
 static void ask_all(struct order *o, enum message_kind kind)
 {
     for (uint32_t i = 0; i < o->seat_count; i++) {
+        o->seat[i].slots &= ~ASKS;
         if (i != o->self && (o->quorum.voters & (1u << i)) != 0) {
             order_slot(&o->seat[i], kind);
         }
@@ -69,7 +73,7 @@ static void lead(struct order *o)
     }
     role_move(o, ROLE_LEADER, "a majority granted its vote");
     for (uint32_t i = 0; i < o->seat_count; i++) {
-        o->seat[i].slots &= ~(1u << MESSAGE_VOTE_ASK); /* no question is open any more */
+        o->seat[i].slots &= ~ASKS;
     }
     o->term_leader = o->options.self;
     role_set_leader(o, o->options.self);

@@ -81,7 +81,7 @@ void order_link_down(struct order *o, uint32_t member, base_time now);
 /* A message of a member, in the order of its lane.
  *   returns  0: taken, also when it was old and dropped at the door (counted);
  *            BASE_E_PROTOCOL: no member sends this (wrong lane, group, kind, or a body that does not parse): the driver
- * closes the link; BASE_E_NOMEM: nothing was done: the driver closes the link, which synchronises anew later;
+ * closes the link; BASE_E_NOMEM: what was not taken comes again: the driver closes the link, which synchronises anew;
  *            BASE_E_CLOSED: the core has stopped (ORDER_STOP). */
 BASE_MUST_USE int order_receive(struct order *o, uint32_t member, enum message_lane lane, const struct message *message,
                                 base_time now);
