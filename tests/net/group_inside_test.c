@@ -157,25 +157,45 @@ static const struct group_callbacks callbacks = {
 
 /* ---------------------------------------------------------------------------------------------------- the trio */
 
+/* Takes a port that is free for TCP and UDP; false: the one the system gave for UDP is taken for TCP. */
+static bool hold_port(int held[2], struct sockaddr_in *ret_address)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof a;
+    int one = 1;
+
+    held[0] = socket(AF_INET, SOCK_DGRAM, 0);
+    held[1] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(held[0], (struct sockaddr *)&a, size), 0);
+    assert_int_equal(getsockname(held[0], (struct sockaddr *)&a, &size), 0);
+    assert_int_equal(setsockopt(held[1], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    if (bind(held[1], (struct sockaddr *)&a, size) != 0 || listen(held[1], 1) != 0) {
+        close(held[0]);
+        close(held[1]);
+        return false;
+    }
+    *ret_address = a;
+    return true;
+}
+
 /* Ports that are free now, for TCP and UDP: all sockets are held until all ports are known. */
 static void find_ports(struct trio *t)
 {
-    int held[2 * MEMBERS];
+    int held[MEMBERS][2];
 
     for (unsigned i = 0; i < MEMBERS; i++) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t size = sizeof a;
+        struct sockaddr_in a;
+        unsigned tries = 0;
 
-        held[2 * i] = socket(AF_INET, SOCK_DGRAM, 0);
-        held[2 * i + 1] = socket(AF_INET, SOCK_STREAM, 0);
-        assert_int_equal(bind(held[2 * i], (struct sockaddr *)&a, size), 0);
-        assert_int_equal(getsockname(held[2 * i], (struct sockaddr *)&a, &size), 0);
-        assert_int_equal(bind(held[2 * i + 1], (struct sockaddr *)&a, size), 0);
+        while (!hold_port(held[i], &a)) {
+            assert_true(++tries < 100);
+        }
         snprintf(t->address[i], sizeof t->address[i], "127.0.0.1:%u", (unsigned)ntohs(a.sin_port));
         t->member[i] = (struct group_address){i + 1, t->address[i]};
     }
-    for (unsigned i = 0; i < 2 * MEMBERS; i++) {
-        close(held[i]);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        close(held[i][0]);
+        close(held[i][1]);
     }
 }
 
@@ -490,6 +510,23 @@ static void a_member_that_comes_back_is_refused(void **state)
     trio_close(t);
 }
 
+/* The start after the founding: a volatile member that looks for its group learns that it lives on without it. */
+static void a_member_that_opens_instead_of_founding_is_refused_by_the_live_group(void **state)
+{
+    struct trio *t = trio_founding();
+    struct group_options o = options_of(t, 3);
+
+    (void)state;
+    run_until(t, are_led);
+    group_close(t->node[2].group);
+    t->node[2] = (struct node){.trio = t, .id = 3};
+    assert_int_equal(group_open(t->loop, &o, &callbacks, &t->node[2], &t->node[2].group), 0);
+    run_until(t, is_excluded);
+    assert_int_equal(t->node[2].excluded_status, BASE_E_EXISTS);
+    assert_null(group_view(t->node[2].group));
+    trio_close(t);
+}
+
 static void a_held_view_outlives_its_group(void **state)
 {
     struct trio *t = trio_founding();
@@ -618,6 +655,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_before_the_founding_is_delivered_after_it),
         cmocka_unit_test(nothing_is_taken_when_nobody_leads_for_a_second),
         cmocka_unit_test(a_member_that_comes_back_is_refused),
+        cmocka_unit_test(a_member_that_opens_instead_of_founding_is_refused_by_the_live_group),
         cmocka_unit_test(a_held_view_outlives_its_group),
         cmocka_unit_test(views_and_counters_agree),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
