@@ -121,7 +121,7 @@ bool rtcp_session_poll(struct rtcp_session *s, struct rtcp_effect *ret_effect)
     if (p->kind == RTCP_EFFECT_MESSAGE || p->kind == RTCP_EFFECT_PROBE_TO) {
         rtcp_control_encode(s, p, ret_effect);
     } else if (p->kind == RTCP_EFFECT_GREET) {
-        rtcp_path_greeting(s, ret_effect);
+        rtcp_handshake_greeting(s, ret_effect);
     } else if (p->kind == RTCP_EFFECT_PROBE_DATA) {
         base_copy(ret_effect->bytes, s->peer_probe_data, RTCP_WIRE_PROBE_DATA);
         ret_effect->size = RTCP_WIRE_PROBE_DATA;

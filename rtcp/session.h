@@ -12,8 +12,9 @@
  * Not here  sockets, user callbacks; the data path only deals in offsets (sent, received).
  * Protocol  PROTOCOL.md; deviations from the paper are listed there.
  *
- * Split     session.c (birth, data, effects, time), path.c (attempts, freeze, resume), control.c (control messages),
- *           closing.c (shutdown, close, end).
+ * Split     session.c (birth, data, effects, time), path.c (attempts, freeze), handshake.c (what handshakes say),
+ *           control.c (control messages),
+ closing.c (shutdown, close, end).
  */
 #ifndef HOLDFAST_RTCP_SESSION_H
 #define HOLDFAST_RTCP_SESSION_H

@@ -39,8 +39,16 @@ void rtcp_path_replace(struct rtcp_session *s, base_time now, const char *why);
 void rtcp_path_advance(struct rtcp_session *s, base_time now);
 void rtcp_path_expire(struct rtcp_session *s, base_time now);
 base_time rtcp_path_deadline(const struct rtcp_session *s);
+void rtcp_path_move_try(struct rtcp_session *s, base_time now, int next, const char *why);
+/* An attempt ended without success: back to the old connection if it can be thawed (make before break, P24). */
+void rtcp_path_give_up(struct rtcp_session *s, base_time now, const char *why);
+/* Server: nothing is readable, the count may be told. */
+void rtcp_path_answer(struct rtcp_session *s, base_time now);
+
+/* ---- handshake.c */
+
 /* The bytes of GREET. */
-void rtcp_path_greeting(struct rtcp_session *s, struct rtcp_effect *e);
+void rtcp_handshake_greeting(struct rtcp_session *s, struct rtcp_effect *e);
 
 /* ---- control.c */
 
