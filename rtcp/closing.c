@@ -43,8 +43,11 @@ static base_time settled_at(const struct rtcp_session *s)
 /* Both sides have said CLOSE: nothing more is carried. */
 static void complete(struct rtcp_session *s, base_time now)
 {
-    s->is_complete = true;
-    s->complete_at = now;
+    if (!s->is_complete) {
+        s->is_complete = true;
+        s->complete_at = now;
+        s->tell_at = s->opt.is_client ? now + RTCP_FULL_SILENCE : BASE_NEVER;
+    }
     s->wake = 0;
     s->eof_at = 0;
     if (s->live != 0) {
@@ -73,7 +76,7 @@ void rtcp_closing_advance(struct rtcp_session *s, base_time now)
     if (rtcp_closing_is_said(s)) {
         s->shut = true;
         rtcp_control_choose(s, now);
-        if (s->peer_closed && !s->is_complete) {
+        if (s->peer_closed && (!s->is_complete || s->live != 0)) {
             complete(s, now);
         }
     }
@@ -175,6 +178,12 @@ static base_time unheard_due(const struct rtcp_session *s)
     return is_out ? base_time_max(s->contact_at, s->attached_at) + RTCP_FULL_SILENCE : BASE_NEVER;
 }
 
+/* A client has seen both CLOSEs, but nothing shows that the server has seen ours: it would linger to its limit. */
+static base_time tell_due(const struct rtcp_session *s)
+{
+    return s->is_complete && !s->close_conf && !s->aborted ? s->tell_at : BASE_NEVER;
+}
+
 static base_time end_due(const struct rtcp_session *s)
 {
     if (s->aborted) {
@@ -201,6 +210,10 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
         } else {
             rtcp_closing_end(s, now, BASE_E_NEVER_CONFIRMED, "nobody confirmed the opening");
         }
+    } else if (now >= tell_due(s)) {
+        s->tell_at = BASE_NEVER;
+        s->tells_again = true; /* where datagrams do not get through, the RESUME's flags are our CLOSE */
+        rtcp_path_advance(s, now);
     } else if (now >= unheard_due(s)) {
         if (s->opt.is_client) {
             rtcp_path_replace(s, now, "the close is not confirmed");
@@ -212,5 +225,5 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
 
 base_time rtcp_closing_deadline(const struct rtcp_session *s)
 {
-    return base_time_min(end_due(s), unheard_due(s));
+    return base_time_min(base_time_min(end_due(s), unheard_due(s)), tell_due(s));
 }

@@ -279,7 +279,7 @@ static void on_probe(struct rtcp_session *s, const struct rtcp_wire_control *c)
 static void mismatched(struct rtcp_session *s, base_time now, uint32_t named)
 {
     if (s->opt.is_client) {
-        if (named < s->live) {
+        if (named != s->live) { /* a larger one, too: the server left ours when it took that attempt */
             s->must_replace = true;
             rtcp_path_replace(s, now, "the server's live connection is not ours");
         }
@@ -312,6 +312,7 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
     }
     s->mismatch_at = 0;
     reply.written = s->written;
+    reply.waiting = s->out.upto - s->written;
     reply.kernel_holds = s->kernel_holds;
     if (rtcp_session_is_busy(s) && rtcp_pulse_proves_stall(&s->pulse, now, s->route, &reply)) {
         rtcp_path_replace(s, now, "the connection does not carry our bytes");
@@ -320,7 +321,7 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
 
 static void on_wake(struct rtcp_session *s, base_time now, uint32_t attempt)
 {
-    if (!s->opt.is_client || s->path == RTCP_PATH_DETACHED || attempt != s->live) {
+    if (!s->opt.is_client || s->path == RTCP_PATH_DETACHED || attempt < s->live) {
         return; /* from before a newer connection (the model's WAKE without an attempt fails here) */
     }
     s->must_replace = true;
@@ -404,7 +405,7 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
         return BASE_E_PROTOCOL;
     }
     heard(s, now, from);
-    if (c->flagged) {
+    if (c->flagged && (s->opt.is_client || s->life != RTCP_LIFE_OPENING || type == RTCP_WIRE_RESET)) {
         struct rtcp_pending *p = rtcp_session_push(s, RTCP_EFFECT_MESSAGE, 0, 0);
 
         p->type = RTCP_WIRE_CONF; /* always, also for types that we do not know */

@@ -39,6 +39,7 @@
 #define RTCP_ROUND_TRIP_MAX    BASE_S(1) /* longer ones count as this long */
 #define RTCP_HEARD_AFTER       BASE_S(1) /* silence after which hearing the peer is evidence */
 
+#define RTCP_UNHEARD         BASE_S(3)   /* no probe was ever answered: the client resumes, which confirms */
 #define RTCP_UNCONFIRMED_MAX BASE_S(30)  /* an unconfirmed and disconnected session is dropped */
 #define RTCP_LINGER_MAX      BASE_S(600) /* background closing without contact */
 #define RTCP_ABORT_MAX       BASE_S(5)   /* RESET is repeated this long */

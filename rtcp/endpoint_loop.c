@@ -16,17 +16,30 @@
 
 /* ------------------------------------------------------------------------------------------------ routes */
 
-struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation, base_time now)
+uint64_t rtcp_endpoint_route_key(uint64_t peer_incarnation, const struct rtcp_address *peer)
 {
-    struct rtcp_route *route = base_table_get(&endpoint->routes, peer_incarnation);
+    uint64_t key = peer_incarnation ^ peer->family;
+
+    for (size_t i = 0; i < sizeof peer->ip; i++) {
+        key = (key ^ peer->ip[i]) * 0x100000001b3u;
+    }
+    return key;
+}
+
+struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
+                                       const struct rtcp_address *peer, base_time now)
+{
+    uint64_t key = rtcp_endpoint_route_key(peer_incarnation, peer);
+    struct rtcp_route *route = base_table_get(&endpoint->routes, key);
 
     if (route == NULL) {
         route = calloc(1, sizeof *route);
-        if (route == NULL || base_table_put(&endpoint->routes, peer_incarnation, route) < 0) {
+        if (route == NULL || base_table_put(&endpoint->routes, key, route) < 0) {
             free(route);
             return NULL; /* the session goes on without control messages: its handshakes acknowledge */
         }
         rtcp_route_init(route, peer_incarnation, now);
+        route->key = key;
     }
     route->users++;
     return route;
@@ -36,17 +49,19 @@ void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_rou
 {
     CHECK(route->users > 0);
     if (--route->users == 0) {
-        (void)base_table_take(&endpoint->routes, route->peer_incarnation);
+        (void)base_table_take(&endpoint->routes, route->key);
         free(route);
     }
 }
 
-void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, const struct rtcp_route *route,
-                        const struct rtcp_stream *except, int evidence, base_time now)
+void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, struct rtcp_route *route, const struct rtcp_stream *except,
+                        int evidence, base_time now)
 {
-    if (route == NULL) {
-        return;
+    if (route == NULL || (route->hinted == evidence && now < route->hinted_at + RTCP_HINT_GAP)) {
+        return; /* one message for each of many sessions: they were told */
     }
+    route->hinted = evidence;
+    route->hinted_at = now;
     for (struct rtcp_stream *stream = endpoint->streams; stream != NULL; stream = stream->next) {
         if (stream != except && stream->session.route == route) {
             rtcp_session_hint(&stream->session, now, evidence);
@@ -69,6 +84,17 @@ void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct r
     base_trace_emit(&endpoint->options.trace, &e);
 }
 
+/* Never from a generator whose state could be computed from numbers that others see. */
+static uint64_t random_number(void)
+{
+    uint64_t number = 0;
+
+    while (number == 0) {
+        randombytes_buf(&number, sizeof number);
+    }
+    return number;
+}
+
 void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
                                    struct rtcp_session_options *ret)
 {
@@ -78,7 +104,7 @@ void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct 
     ret->linger_max = o->linger_max;
     ret->incarnation = endpoint->incarnation;
     ret->id = rtcp_registry_next_id(&endpoint->registry);
-    ret->seed = base_rng_next(&endpoint->rng);
+    ret->seed = endpoint->options.seed == 0 ? random_number() : base_rng_next(&endpoint->rng);
     ret->shared = &endpoint->shared;
     ret->ring_source = base_ringmem_system();
     ret->trace = &endpoint->options.trace;
@@ -212,10 +238,7 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
     }
     status = check_options(&e->options);
     if (status == 0) {
-        if (e->options.seed == 0) {
-            randombytes_buf(&e->options.seed, sizeof e->options.seed);
-        }
-        base_rng_init(&e->rng, e->options.seed);
+        base_rng_init(&e->rng, e->options.seed == 0 ? random_number() : e->options.seed);
         status = init_tables(e);
     }
     if (status < 0) {
@@ -225,10 +248,8 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
     rtcp_auth_shared_init(&e->shared,
                           (struct base_bytes){e->options.key, e->options.key == NULL ? 0 : e->options.key_size},
                           e->options.key_id);
-    e->options.key = NULL; /* was borrowed for this call */
-    do {
-        e->incarnation = base_rng_next(&e->rng);
-    } while (e->incarnation == 0);
+    e->options.key = NULL;            /* was borrowed for this call */
+    e->incarnation = random_number(); /* never from the seed: two lives must not have the same */
     e->loop = loop;
     e->port4.fd = -1;
     e->port6.fd = -1;

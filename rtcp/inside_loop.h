@@ -105,6 +105,7 @@ struct rtcp_stream {
     bool did_recv;    /* rtcp_recv was called since on_readable */
     bool end_told;    /* rtcp_recv returned 0 */
     bool is_paused;   /* on_readable ran and nothing was read: wait for rtcp_recv */
+    bool is_proving;  /* counted among those that wait for CONFIRM */
     bool has_promise; /* its tombstone has a place for ever: early bytes may be delivered */
     bool held_until_confirmed;
 
@@ -242,7 +243,9 @@ uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family)
 /* Fills in what the sessions of an endpoint share, with an id and a nonce of their own. */
 void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
                                    struct rtcp_session_options *ret);
-struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation, base_time now);
+uint64_t rtcp_endpoint_route_key(uint64_t peer_incarnation, const struct rtcp_address *peer);
+struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
+                                       const struct rtcp_address *peer, base_time now);
 void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream);
 /* Tells the trace that somebody's bytes were dropped or refused; whoever prints it limits how often. */
@@ -251,7 +254,7 @@ void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct r
 /* Runs waiting callbacks; at the end of every event and before the loop sleeps. */
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint);
 /* Hints all sessions with the same route, but one. */
-void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, const struct rtcp_route *route,
-                        const struct rtcp_stream *except, int evidence, base_time now);
+void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, struct rtcp_route *route, const struct rtcp_stream *except,
+                        int evidence, base_time now);
 
 #endif

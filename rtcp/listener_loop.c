@@ -169,6 +169,10 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
         refuse(link, request, RTCP_WIRE_FULL);
         return;
     }
+    if (stream->session.life == RTCP_LIFE_OPENING) {
+        stream->is_proving = true;
+        e->proving++;
+    }
     stream->has_promise = rtcp_registry_promise(&e->registry);
     stream->held_until_confirmed = !stream->has_promise;
     hand_over(link, stream, request);

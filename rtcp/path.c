@@ -64,6 +64,7 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     s->mismatch_at = 0;
     s->wants_new = false;
     s->must_replace = false;
+    s->tells_again = false;
     s->wake = 0; /* a resume cancels WAKE */
     rtcp_pulse_attached(&s->pulse, now, from);
     p = rtcp_session_push(s, RTCP_EFFECT_ATTACH, attempt, 0);
@@ -137,8 +138,8 @@ void rtcp_path_replace(struct rtcp_session *s, base_time now, const char *why)
 
 static bool is_wanted(const struct rtcp_session *s)
 {
-    return s->opt.is_client && s->life != RTCP_LIFE_DEAD && s->trying == RTCP_TRY_REST && !s->is_complete &&
-           !s->aborted && (s->path == RTCP_PATH_DETACHED || s->wants_new);
+    return s->opt.is_client && s->life != RTCP_LIFE_DEAD && s->trying == RTCP_TRY_REST &&
+           (!s->is_complete || s->tells_again) && !s->aborted && (s->path == RTCP_PATH_DETACHED || s->wants_new);
 }
 
 void rtcp_path_advance(struct rtcp_session *s, base_time now)
@@ -297,7 +298,7 @@ void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
     if (evidence >= 0) {
         rtcp_session_tell(s, evidence);
     }
-    if (!s->opt.is_client || s->is_complete || s->aborted) {
+    if (!s->opt.is_client || (s->is_complete && !s->tells_again) || s->aborted) {
         return;
     }
     if (s->path == RTCP_PATH_ATTACHED && s->trying == RTCP_TRY_REST && evidence == RTCP_EVIDENCE_UNKNOWN) {
@@ -324,6 +325,15 @@ void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
     rtcp_session_check(s);
 }
 
+/* Client: where no datagram gets through only a RESUME confirms the session; once per session. */
+static base_time unheard_due(const struct rtcp_session *s)
+{
+    bool is_unheard = s->opt.is_client && !s->is_confirmed && !s->was_unheard && s->path == RTCP_PATH_ATTACHED &&
+                      s->trying == RTCP_TRY_REST && !s->wants_new;
+
+    return is_unheard ? s->attached_at + RTCP_UNHEARD : BASE_NEVER;
+}
+
 void rtcp_path_expire(struct rtcp_session *s, base_time now)
 {
     if ((s->trying == RTCP_TRY_CONNECTING || s->trying == RTCP_TRY_ASKING) && now >= s->try_deadline) {
@@ -335,6 +345,11 @@ void rtcp_path_expire(struct rtcp_session *s, base_time now)
     }
     if (s->eof_at != 0 && now >= s->eof_at + rtcp_route_wait(s->route, 2, RTCP_EOF_WAIT)) {
         rtcp_path_lose(s, now, "ended without a close");
+    }
+    if (now >= unheard_due(s)) {
+        s->was_unheard = true;
+        s->must_replace = true;
+        rtcp_path_replace(s, now, "no probe was ever answered: a resume confirms");
     }
     if (s->full_since != 0 && s->path == RTCP_PATH_ATTACHED && s->trying == RTCP_TRY_REST &&
         now >= base_time_max(base_time_max(s->heard_at, s->attached_at), s->full_since) + RTCP_FULL_SILENCE) {
@@ -361,6 +376,7 @@ base_time rtcp_path_deadline(const struct rtcp_session *s)
     if (s->eof_at != 0) {
         at = base_time_min(at, s->eof_at + rtcp_route_wait(s->route, 2, RTCP_EOF_WAIT));
     }
+    at = base_time_min(at, unheard_due(s));
     if (s->full_since != 0 && s->path == RTCP_PATH_ATTACHED && s->trying == RTCP_TRY_REST && !s->wants_new) {
         at = base_time_min(at, base_time_max(base_time_max(s->heard_at, s->attached_at), s->full_since) +
                                    RTCP_FULL_SILENCE);

@@ -70,13 +70,15 @@ bool rtcp_pulse_answered(struct rtcp_pulse *p, base_time now, const uint8_t echo
 bool rtcp_pulse_proves_stall(struct rtcp_pulse *p, base_time now, const struct rtcp_route *route,
                              const struct rtcp_pulse_reply *reply)
 {
+    bool is_there = reply->written <= reply->received;
     base_time held;
 
-    if (reply->unread > 0 || reply->written <= reply->received) {
+    if (reply->unread > 0 || (is_there && (reply->waiting == 0 || reply->kernel_holds == 0))) {
         p->suspect_at = 0; /* everything arrived, or a slow reader has not come to it: never a reason */
         return false;
     }
-    if (reply->unanswered >= RTCP_PROBE_SILENCE && reply->kernel_holds > 0) {
+    if (reply->unanswered >= RTCP_PROBE_SILENCE && base_time_since(now, p->progress_at) >= RTCP_PROBE_SILENCE &&
+        reply->kernel_holds > 0) {
         return true; /* the path was dead and is back: do not wait for the kernel's next retransmission */
     }
     if (p->suspect_at == 0 || reply->received != p->suspect_received) {
@@ -85,8 +87,8 @@ bool rtcp_pulse_proves_stall(struct rtcp_pulse *p, base_time now, const struct r
         return false;
     }
     held = base_time_since(now, p->suspect_at);
-    if (reply->kernel_holds > 0) {
+    if (reply->kernel_holds > 0 && !is_there) {
         return held >= rtcp_route_wait(route, 4, RTCP_PROBE_SECOND);
     }
-    return held >= RTCP_PROBE_RELAY;
+    return held >= RTCP_PROBE_RELAY; /* a relay; or our kernel never hears what the peer has long read, and is full */
 }

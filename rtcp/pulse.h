@@ -35,6 +35,7 @@ struct rtcp_pulse_reply {
     uint64_t received;     /* the peer's count */
     uint32_t unread;       /* bytes waiting in the peer's kernel */
     uint64_t written;      /* our bytes given to the kernel on this attempt, as an offset */
+    uint64_t waiting;      /* our bytes that were not yet given to the kernel */
     uint64_t kernel_holds; /* bytes our kernel holds unacknowledged */
     base_time unanswered;  /* how long we had asked in vain before this reply */
 };

@@ -56,5 +56,5 @@ bool rtcp_route_is_valid(const struct rtcp_route *r)
 
 base_time rtcp_route_wait(const struct rtcp_route *r, unsigned times, base_time least)
 {
-    return base_time_max(r->round_trip * times, least);
+    return r == NULL ? least : base_time_max(r->round_trip * times, least);
 }

@@ -21,7 +21,11 @@ struct rtcp_address {
 bool rtcp_address_equal(const struct rtcp_address *a, const struct rtcp_address *b);
 
 struct rtcp_route {
+    uint64_t
+        key; /* in the endpoint's table: of the incarnation and the address, so that nobody shares another's route */
     uint64_t peer_incarnation;
+    base_time hinted_at;           /* when its sessions were hinted last */
+    int hinted;                    /* ... with which evidence */
     struct rtcp_address to;        /* validated: unasked messages go here */
     struct rtcp_address candidate; /* an authentic message came from here, an echo has not yet */
     base_time candidate_at;        /* when it was last to be probed: a lost probe must not be the only one */
@@ -47,7 +51,7 @@ void rtcp_route_echoed(struct rtcp_route *r, base_time now, const struct rtcp_ad
 /* Whether unasked messages may be sent. */
 bool rtcp_route_is_valid(const struct rtcp_route *r);
 
-/* max(times * RTT, least), with an unknown RTT counting as 0. */
+/* max(times * RTT, least), with an unknown RTT counting as 0; r may be NULL. */
 base_time rtcp_route_wait(const struct rtcp_route *r, unsigned times, base_time least);
 
 #endif

@@ -293,7 +293,7 @@ int rtcp_session_commit(struct rtcp_session *s, base_time now, size_t size)
 {
     uint64_t before = s->out.upto;
 
-    if (s->shut || s->peer_closed) {
+    if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD) {
         return BASE_E_CLOSED;
     }
     if (size > rtcp_outbox_reserve(&s->out).size) {

@@ -13,8 +13,7 @@
  * Protocol  PROTOCOL.md; deviations from the paper are listed there.
  *
  * Split     session.c (birth, data, effects, time), path.c (attempts, freeze), handshake.c (what handshakes say),
- *           control.c (control messages),
- closing.c (shutdown, close, end).
+ *           control.c (control messages), closing.c (shutdown, close, end).
  */
 #ifndef HOLDFAST_RTCP_SESSION_H
 #define HOLDFAST_RTCP_SESSION_H
@@ -146,6 +145,7 @@ struct rtcp_session {
     uint32_t connections;
     bool is_thawable;
     bool wants_new;    /* client: replace the live connection */
+    bool was_unheard;  /* client: this connection was replaced once because nothing ever answered */
     bool must_replace; /* ... for a reason that bytes on the move do not take away */
     bool early_spent;  /* client: an OPEN with early bytes was written */
     uint32_t early_written;
@@ -183,6 +183,8 @@ struct rtcp_session {
     uint64_t peer_final;
     base_time closed_at;
     base_time complete_at;
+    base_time tell_at;
+    bool tells_again; /* client: complete, but the server may not know: one more handshake tells it */
     struct rtcp_reliable reliable;
     uint16_t next_message_id;
     uint32_t wake; /* server: attempt to be replaced; 0: none */

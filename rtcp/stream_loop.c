@@ -53,12 +53,21 @@ static void drop_links(struct rtcp_stream *stream)
     }
 }
 
+static void stop_proving(struct rtcp_stream *stream)
+{
+    if (stream->is_proving) {
+        stream->is_proving = false;
+        stream->endpoint->proving--;
+    }
+}
+
 void rtcp_stream_free(struct rtcp_stream *stream)
 {
     struct rtcp_endpoint *e = stream->endpoint;
 
     drop_links(stream);
     ev_timer_stop(e->loop, &stream->timer);
+    stop_proving(stream);
     if (stream->has_promise) {
         rtcp_registry_release(&e->registry);
     }
@@ -205,12 +214,12 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
     if (stream->trying == link) {
         stream->trying = NULL;
     }
-    if (s->route != NULL && s->route->peer_incarnation != s->peer_incarnation) {
+    if (s->route != NULL && s->route->key != rtcp_endpoint_route_key(s->peer_incarnation, &link->peer)) {
         rtcp_endpoint_release_route(endpoint, s->route);
         s->route = NULL;
     }
-    route = s->route != NULL ? s->route : rtcp_endpoint_route(endpoint, s->peer_incarnation, now);
-    if (route != NULL) {
+    route = s->route != NULL ? s->route : rtcp_endpoint_route(endpoint, s->peer_incarnation, &link->peer, now);
+    if (route != NULL && s->peer_udp_port != 0) {
         told = link->peer;
         told.port = s->peer_udp_port;
         rtcp_route_told(route, &told, s->opt.is_client);
@@ -329,6 +338,9 @@ static void arm(struct rtcp_stream *stream, base_time now)
 /* The first sign that the client knows: bytes that were held may be read, and no tombstone need be kept for them. */
 static void settle_confirmation(struct rtcp_stream *stream)
 {
+    if (stream->session.life != RTCP_LIFE_OPENING) {
+        stop_proving(stream);
+    }
     if (!stream->session.is_confirmed) {
         return;
     }
@@ -399,7 +411,7 @@ static bool has_more(const struct rtcp_stream *stream)
 
 static void call_readable(struct rtcp_stream *stream)
 {
-    if (stream->session.closed || stream->end_told || stream->callbacks.on_readable == NULL ||
+    if (stream->session.closed || stream->end_told || stream->is_paused || stream->callbacks.on_readable == NULL ||
         (stream->held_until_confirmed && !stream->session.is_confirmed)) {
         return;
     }
@@ -465,6 +477,7 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
     if ((stream->reports & RTCP_REPORT_CLOSED) == 0 || stream->is_ready) {
         return false; /* made ready again by one of these callbacks: its turn comes once more */
     }
+    stream->is_ready = true; /* not to be queued any more, whatever is called from on_closed */
     if (stream->session.was_accepted || stream->session.opt.is_client) {
         if (c->on_closed != NULL) {
             c->on_closed(stream->user, stream, stream->closed_status,
