@@ -283,6 +283,18 @@ void duo_start(struct duo *d, enum duo_who who);
 void duo_pause(struct duo *d, enum duo_who who, bool is_paused);
 void duo_move_client(struct duo *d, uint16_t port);
 
+/* What most stories begin with: a world and a stream that both sides know to be known. */
+void duo_pair(struct duo *d, const struct duo_options *options);
+/* The client's stream and its other half. */
+struct duo_stream *duo_client(struct duo *d);
+struct duo_stream *duo_server(struct duo *d);
+/* Everything sent so far is read on the other side within the limit, or the story fails. */
+void duo_deliver(struct duo *d, base_time limit);
+/* How most stories end: both applications close, both ends report status 0; frees the world. */
+void duo_end(struct duo *d);
+/* A message as the client (0) or the server (1) would send it now, with its key, or with a wrong one. */
+void duo_forge(struct duo *d, int way, struct rtcp_wire_control *c, bool is_authentic);
+
 /* The record: lines such as "C FREEZE 1", "S CLOSED PEER_GONE". */
 void duo_note(struct duo *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void duo_mark(struct duo *d);

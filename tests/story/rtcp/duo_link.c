@@ -366,6 +366,7 @@ bool duo_link_turn(struct duo_link *l)
         break;
     case DUO_LINK_WAITING:
         did = l->side == 0 && handshake_turn(l);
+        duo_pump(s);
         did = (l->state == DUO_LINK_WAITING && write_turn(l)) || did;
         break;
     case DUO_LINK_STREAM:

@@ -27,13 +27,15 @@ struct run {
     bool has_moved;
 };
 
-static uint64_t running; /* the seed, for whoever breaks an invariant */
+static const struct duo *running; /* for whoever breaks an invariant */
 
 static void on_abort(int number)
 {
     char text[64];
-    int n = snprintf(text, sizeof text, "seed %llu broke an invariant\n", (unsigned long long)running);
-    ssize_t written = write(STDERR_FILENO, text, (size_t)n);
+    int n = snprintf(text, sizeof text, "seed %llu broke an invariant\n", (unsigned long long)running->opt.seed);
+    ssize_t written = running->trace == NULL ? 0 : write(STDERR_FILENO, running->trace, running->trace_size);
+
+    written += write(STDERR_FILENO, text, (size_t)n);
 
     (void)number;
     (void)written;
@@ -204,13 +206,16 @@ static struct duo_stream *choose_stream(struct run *r)
     struct duo_stream *c = r->duo.host[DUO_CLIENT].stream[0];
     struct duo_stream *s = duo_peer(c);
 
-    return one_in(r, 2) || s == NULL || s->is_killed ? c : s;
+    return one_in(r, 2) || s == NULL || s->is_killed || !s->is_accepted ? c : s;
 }
 
 static void act(struct run *r)
 {
     struct duo_stream *s = choose_stream(r);
 
+    if (s->host->is_paused) {
+        return;
+    }
     switch (below(r, 12)) {
     case 0:
         s->is_reading = one_in(r, 2);
@@ -285,6 +290,11 @@ static bool is_delivered(struct duo *d)
     return is_given_up(c) || (duo_peer(c) != NULL && is_given_up(duo_peer(c))) || duo_is_delivered(d);
 }
 
+static bool can_find(const struct duo_stream *s)
+{
+    return s != NULL && s->session.route != NULL && rtcp_route_is_valid(s->session.route);
+}
+
 static bool is_over(struct duo *d)
 {
     const struct duo_stream *c = d->host[DUO_CLIENT].stream[0];
@@ -293,7 +303,7 @@ static bool is_over(struct duo *d)
     if (s != NULL && !s->is_killed) {
         s->close_after = true; /* it may have been accepted a moment ago */
     }
-    if (c->is_closed && ((struct run *)(void *)d)->has_moved) {
+    if (c->is_closed && (((struct run *)(void *)d)->has_moved || !can_find(s))) {
         return true; /* the server cannot find it, and only its application or a limit ends the session (P31) */
     }
     return c->is_closed && (s == NULL || s->is_killed || s->is_closed);
@@ -327,7 +337,7 @@ static void run_seed(uint64_t seed, bool is_traced)
     struct duo_options o;
     uint64_t steps;
 
-    running = seed;
+    running = &r.duo;
     base_rng_init(&r.rng, seed * 0x9e3779b97f4a7c15u);
     choose_options(&r, &o, seed, is_traced);
     duo_open(&r.duo, &o);
