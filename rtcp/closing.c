@@ -184,6 +184,14 @@ static base_time tell_due(const struct rtcp_session *s)
     return s->is_complete && !s->close_conf && !s->aborted ? s->tell_at : BASE_NEVER;
 }
 
+/* An unconfirmed session is dropped when it has no connection, accepted or not, closed here or not (2.3). */
+static base_time unconfirmed_due(const struct rtcp_session *s)
+{
+    bool is_unconfirmed = !s->opt.is_client && !s->is_confirmed && !s->aborted && s->path == RTCP_PATH_DETACHED;
+
+    return is_unconfirmed ? s->detached_at + RTCP_UNCONFIRMED_MAX : BASE_NEVER;
+}
+
 static base_time end_due(const struct rtcp_session *s)
 {
     if (s->aborted) {
@@ -192,23 +200,20 @@ static base_time end_due(const struct rtcp_session *s)
     if (s->life == RTCP_LIFE_CLOSING) {
         return s->is_complete ? settled_at(s) : base_time_add(s->contact_at, s->opt.linger_max);
     }
-    if (!s->opt.is_client && !s->is_confirmed && s->path == RTCP_PATH_DETACHED) {
-        return s->detached_at + RTCP_UNCONFIRMED_MAX;
-    }
     return BASE_NEVER;
 }
 
 void rtcp_closing_expire(struct rtcp_session *s, base_time now)
 {
-    if (now >= end_due(s)) {
+    if (now >= unconfirmed_due(s)) {
+        rtcp_closing_end(s, now, BASE_E_NEVER_CONFIRMED, "nobody confirmed the opening");
+    } else if (now >= end_due(s)) {
         if (s->aborted) {
             rtcp_closing_end(s, now, BASE_E_CLOSED, "aborted; the peer was not reached");
-        } else if (s->is_complete && s->life == RTCP_LIFE_CLOSING) {
+        } else if (s->is_complete) {
             rtcp_closing_advance(s, now);
-        } else if (s->life == RTCP_LIFE_CLOSING) {
-            rtcp_closing_end(s, now, BASE_E_EXPIRED, "lingered without contact to the limit");
         } else {
-            rtcp_closing_end(s, now, BASE_E_NEVER_CONFIRMED, "nobody confirmed the opening");
+            rtcp_closing_end(s, now, BASE_E_EXPIRED, "lingered without contact to the limit");
         }
     } else if (now >= tell_due(s)) {
         s->tell_at = BASE_NEVER;
@@ -225,5 +230,5 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
 
 base_time rtcp_closing_deadline(const struct rtcp_session *s)
 {
-    return base_time_min(base_time_min(end_due(s), unheard_due(s)), tell_due(s));
+    return base_time_min(base_time_min(end_due(s), unconfirmed_due(s)), base_time_min(unheard_due(s), tell_due(s)));
 }
