@@ -205,7 +205,16 @@ void rtcp_path_answer(struct rtcp_session *s, base_time now)
 
 void rtcp_session_frozen(struct rtcp_session *s, base_time now, uint32_t attempt, bool is_thawable)
 {
-    if (s->life == RTCP_LIFE_DEAD || s->trying != RTCP_TRY_FREEZING || attempt != s->live) {
+    if (s->life == RTCP_LIFE_DEAD || attempt != s->live || s->path != RTCP_PATH_ATTACHED) {
+        return;
+    }
+    if (s->trying != RTCP_TRY_FREEZING) { /* the attempt it was for ended before */
+        if (is_thawable) {
+            (void)rtcp_session_push(s, RTCP_EFFECT_THAW, s->live, 0);
+        } else {
+            rtcp_path_lose(s, now, "frozen for nothing, and not to be thawed");
+        }
+        rtcp_session_check(s);
         return;
     }
     s->is_thawable = is_thawable;
