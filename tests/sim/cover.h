@@ -17,6 +17,9 @@
     X(TCP_RESET, "fault", "a connection was reset")                                                                    \
     X(TCP_RESET_IN_FLIGHT, "fault", "a connection was reset with bytes on their way")                                  \
     X(TCP_FORGOTTEN, "fault", "one kernel forgot a connection")                                                        \
+    X(TCP_MUTE, "fault", "something on the way forgot a connection")                                                   \
+    X(LAG, "fault", "a link was slow")                                                                                 \
+    X(REBIND, "fault", "a NAT gave a node another address")                                                            \
     X(CUT_BOTH, "fault", "two nodes were cut from each other")                                                         \
     X(CUT_ONE_WAY, "fault", "one direction was cut")                                                                   \
     X(CUT_NODE, "fault", "a node was isolated")                                                                        \

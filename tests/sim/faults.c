@@ -14,9 +14,9 @@ static base_time end;
 static struct sim_net_weather fair;
 
 static const char *const names[FAULT_COUNT] = {
-    [FAULT_CUT] = "cut",     [FAULT_FLAP] = "flap",         [FAULT_UDP] = "udp",
-    [FAULT_FORGE] = "forge", [FAULT_RESET] = "reset",       [FAULT_PAUSE] = "pause",
-    [FAULT_CLOCK] = "clock", [FAULT_REDIRECT] = "redirect", [FAULT_KILL] = "kill",
+    [FAULT_CUT] = "cut",     [FAULT_FLAP] = "flap",   [FAULT_UDP] = "udp",     [FAULT_FORGE] = "forge",
+    [FAULT_RESET] = "reset", [FAULT_PAUSE] = "pause", [FAULT_CLOCK] = "clock", [FAULT_REDIRECT] = "redirect",
+    [FAULT_LAG] = "lag",     [FAULT_NAT] = "nat",     [FAULT_KILL] = "kill",
 };
 
 unsigned sim_faults_parse(const char *text)
@@ -59,12 +59,13 @@ void sim_faults_draw(unsigned allowed, int nodes)
     memset(&sim_faults, 0, sizeof sim_faults);
     sim_faults.nodes = nodes;
     sim_faults.stranger = -1;
+    sim_faults.nat_from = nodes;
     for (int i = 0; i < FAULT_COUNT; i++) {
         if (sim_chance(450)) {
             sim_faults.kinds |= allowed & 1u << i;
         }
     }
-    if (sim_faults.kinds == 0) {
+    while (sim_faults.kinds == 0 && allowed != 0) {
         sim_faults.kinds = allowed & 1u << sim_below(FAULT_COUNT);
     }
     sim_faults.gap = BASE_MS(20) + sim_delay(0, BASE_S(4));
@@ -200,10 +201,16 @@ static void reset(void)
     int hits = 1 + (int)sim_below(3);
 
     sim_trace("connections of %d break", a);
-    if (sim_chance(700)) {
-        (void)sim_net_reset(a, -1, hits);
-    } else {
+    switch (sim_below(5)) {
+    case 0:
         (void)sim_net_forget(a, -1, hits);
+        break;
+    case 1:
+        (void)sim_net_mute(a, -1, hits);
+        break;
+    default:
+        (void)sim_net_reset(a, -1, hits);
+        break;
     }
     if (sim_chance(150)) {
         int x = some_node();
@@ -274,6 +281,39 @@ static void direct_elsewhere(void)
     sim_at(sim.now + lasting(), direct_back, NULL, (uint64_t)from);
 }
 
+static void stop_lag(void *object, uint64_t both)
+{
+    (void)object;
+    sim_net_path((int)(both >> 8), (int)(both & 0xff))->lag = 0;
+}
+
+static void lag(void)
+{
+    int a = some_node();
+    base_time more = sim_delay(BASE_MS(10), BASE_MS(1500));
+    base_time time = lasting();
+
+    sim_cover(COVER_LAG);
+    sim_trace("links of %d are slow, %llu ms more", a, (unsigned long long)(more / BASE_MS(1)));
+    for (int x = 0; x < sim_faults.nodes; x++) {
+        sim_net_path(x, a)->lag = more;
+        sim_net_path(a, x)->lag = more;
+        sim_at(sim.now + time, stop_lag, NULL, (uint64_t)x << 8 | (uint64_t)a);
+        sim_at(sim.now + time, stop_lag, NULL, (uint64_t)a << 8 | (uint64_t)x);
+    }
+}
+
+static void rebind(void)
+{
+    int node = some_node();
+
+    if (node >= sim_faults.nat_from) {
+        sim_cover(COVER_REBIND);
+        sim_trace("node %d has another address", node);
+        sim_net_rebind(node);
+    }
+}
+
 static void start_again(void *object, uint64_t number)
 {
     struct sim_node *node = object;
@@ -338,6 +378,12 @@ static void inject(void *object, uint64_t number)
         break;
     case FAULT_REDIRECT:
         direct_elsewhere();
+        break;
+    case FAULT_LAG:
+        lag();
+        break;
+    case FAULT_NAT:
+        rebind();
         break;
     case FAULT_KILL:
         kill_one();

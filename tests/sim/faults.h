@@ -15,6 +15,8 @@ enum sim_fault {
     FAULT_PAUSE,    /* processes stopped, slow machines */
     FAULT_CLOCK,    /* jumps and drift */
     FAULT_REDIRECT, /* another server, or another service, behind an address */
+    FAULT_LAG,      /* links that become slow */
+    FAULT_NAT,      /* a client's datagrams come from another address */
     FAULT_KILL,     /* processes killed, machines without power */
     FAULT_COUNT
 };
@@ -25,6 +27,7 @@ struct sim_fault_plan {
     base_time lasting;          /* how long one lasts at most */
     int nodes;                  /* 0 .. nodes-1 take part */
     int stranger;               /* node of the other service, -1: none */
+    int nat_from;               /* nodes from here on are behind a NAT; none unless the arena says so */
     bool (*may_kill)(int node); /* arena: whether this node may be killed now */
     void (*restart)(int node);  /* arena: starts its process again */
 };

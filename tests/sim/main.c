@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sim_arena *const arenas[] = {&sim_arena_streams};
+static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group};
 
 struct run_options {
     const struct sim_arena *arena;
@@ -18,7 +18,7 @@ struct run_options {
     int members;
     unsigned faults;
     const char *trace;
-    bool wants_coverage, must_cover, is_quiet;
+    bool wants_coverage, must_cover, is_quiet, keeps_going;
 };
 
 static const char help[] =
@@ -31,10 +31,11 @@ static const char help[] =
     "  --from N         the first of several seeds (default 1)\n"
     "  --runs N         how many (default 100)\n"
     "  --members N      of the group (arenas with one)\n"
-    "  --faults LIST    only these kinds: cut,flap,udp,forge,reset,pause,clock,redirect,kill\n"
+    "  --faults LIST    only these kinds: cut,flap,udp,forge,reset,pause,clock,redirect,lag,nat,kill\n"
     "  --trace FILE     write the whole trace (- for stdout)\n"
     "  --coverage       print how often each fault and each branch of the protocol was hit\n"
     "  --must-cover     fail when a fault was never hit\n"
+    "  --keep-going     do not stop at the first run that fails; only the last lines of a failure are told\n"
     "  --quiet          no progress\n"
     "  --help           this text\n"
     "\n"
@@ -53,7 +54,9 @@ static int run_one(const struct run_options *o, uint64_t seed)
     is_failed = sim.is_failed;
     memcpy(failure, sim.failure, sizeof failure);
     if (is_failed) {
-        sim_trace_print_tail(stdout);
+        if (!o->keeps_going) {
+            sim_trace_print_tail(stdout);
+        }
         printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --seed %llu --trace -\n", (unsigned long long)seed,
                failure, "build/release/tests/sim/sim", o->arena->name, (unsigned long long)seed);
     } else if (o->runs == 1) {
@@ -101,12 +104,19 @@ static int usage(const char *why, const char *what)
 static int parse(struct run_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"arena", required_argument, NULL, 'a'},   {"seed", required_argument, NULL, 's'},
-        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
-        {"members", required_argument, NULL, 'm'}, {"faults", required_argument, NULL, 'F'},
-        {"trace", required_argument, NULL, 't'},   {"coverage", no_argument, NULL, 'c'},
-        {"must-cover", no_argument, NULL, 'C'},    {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"arena", required_argument, NULL, 'a'},
+        {"seed", required_argument, NULL, 's'},
+        {"from", required_argument, NULL, 'f'},
+        {"runs", required_argument, NULL, 'r'},
+        {"members", required_argument, NULL, 'm'},
+        {"faults", required_argument, NULL, 'F'},
+        {"trace", required_argument, NULL, 't'},
+        {"coverage", no_argument, NULL, 'c'},
+        {"must-cover", no_argument, NULL, 'C'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"keep-going", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     uint64_t number = 0;
     int c;
@@ -153,6 +163,9 @@ static int parse(struct run_options *o, int argc, char **argv)
         case 'C':
             o->must_cover = true;
             break;
+        case 'k':
+            o->keeps_going = true;
+            break;
         case 'q':
             o->is_quiet = true;
             break;
@@ -183,8 +196,8 @@ int main(int argc, char **argv)
         sim_trace_begin(file);
     }
     o.faults &= o.arena->faults;
-    for (uint64_t i = 0; i < o.runs && failed == 0; i++) {
-        failed = run_one(&o, o.from + i);
+    for (uint64_t i = 0; i < o.runs && (failed == 0 || o.keeps_going); i++) {
+        failed += run_one(&o, o.from + i);
         print_progress(&o, i + 1);
     }
     if (o.wants_coverage) {
@@ -196,5 +209,5 @@ int main(int argc, char **argv)
     if (o.runs > 1) {
         printf("[  PASSED  ] %d test(s).\n", failed == 0 ? 1 : 0);
     }
-    return failed;
+    return failed == 0 ? 0 : 1;
 }

@@ -9,7 +9,8 @@
 #include <ev.h>
 #include <string.h>
 
-#define BASE_IP 0x0a000001u
+#define BASE_IP   0x0a000001u
+#define DOORS_MAX 256
 
 struct sim_net_weather sim_weather;
 struct sim_net_stats sim_net_stats;
@@ -20,19 +21,29 @@ static int redirect[SIM_NODES_MAX];
 static struct {
     struct sim_sock **at; /* by id - 1 */
     uint32_t count, room, alive;
-    uint32_t first_alive; /* ids below are gone */
+    struct sim_sock *door[DOORS_MAX]; /* those that can be found by a port */
+    int doors;
 } table;
+
+static uint32_t binding[SIM_NODES_MAX]; /* which address a NAT gives a node now */
 
 /* ------------------------------------------------------------------------------------------------ addresses */
 
 int sim_node_of_ip(uint32_t ip)
 {
-    return ip >= BASE_IP && ip < BASE_IP + SIM_NODES_MAX ? (int)(ip - BASE_IP) : -1;
+    int node = (int)((ip - BASE_IP) & 0xff);
+
+    return ip >= BASE_IP && node < SIM_NODES_MAX && (ip - BASE_IP) >> 8 == binding[node] ? node : -1;
 }
 
 uint32_t sim_ip_of_node(int node)
 {
-    return BASE_IP + (uint32_t)node;
+    return BASE_IP + (uint32_t)node + (binding[node] << 8);
+}
+
+void sim_net_rebind(int node)
+{
+    binding[node]++;
 }
 
 int sim_net_where(uint32_t ip)
@@ -52,9 +63,9 @@ struct sim_path *sim_net_path(int from, int to)
     return &path[from][to];
 }
 
-base_time sim_net_delay(void)
+base_time sim_net_delay(int from, int to)
 {
-    return sim_delay(sim_weather.delay_min, sim_weather.delay_max);
+    return sim_delay(sim_weather.delay_min, sim_weather.delay_max) + path[from][to].lag;
 }
 
 /* ------------------------------------------------------------------------------------------------ the table */
@@ -88,8 +99,24 @@ struct sim_sock *sim_sock_of(int fd)
     return s != NULL && s->has_fd ? s : NULL;
 }
 
+void sim_sock_publish(struct sim_sock *s)
+{
+    CHECK(table.doors < DOORS_MAX);
+    table.door[table.doors++] = s;
+}
+
+static void unpublish(const struct sim_sock *s)
+{
+    for (int i = 0; i < table.doors; i++) {
+        if (table.door[i] == s) {
+            table.door[i] = table.door[--table.doors];
+        }
+    }
+}
+
 void sim_sock_free(struct sim_sock *s)
 {
+    unpublish(s);
     table.at[s->id - 1] = NULL;
     table.alive--;
     while (s->queue != NULL) {
@@ -118,15 +145,15 @@ uint32_t sim_sock_count(void)
 
 static bool is_of(const struct sim_sock *s, int node, struct sim_address at)
 {
-    return s != NULL && s->has_fd && s->node->id == node && s->local.port == at.port;
+    return s->has_fd && s->node->id == node && s->local.port == at.port;
 }
 
 struct sim_sock *sim_tcp_listener(int node, struct sim_address at)
 {
-    for (uint32_t i = 0; i < table.count; i++) {
-        struct sim_sock *s = table.at[i];
+    for (int i = 0; i < table.doors; i++) {
+        struct sim_sock *s = table.door[i];
 
-        if (is_of(s, node, at) && s->kind == SIM_TCP && s->state == SIM_LISTENING) {
+        if (is_of(s, node, at) && s->kind == SIM_TCP) {
             return s;
         }
     }
@@ -135,9 +162,9 @@ struct sim_sock *sim_tcp_listener(int node, struct sim_address at)
 
 struct sim_sock *sim_udp_bound(int node, struct sim_address at)
 {
-    for (uint32_t i = 0; i < table.count; i++) {
-        if (is_of(table.at[i], node, at) && table.at[i]->kind == SIM_UDP) {
-            return table.at[i];
+    for (int i = 0; i < table.doors; i++) {
+        if (is_of(table.door[i], node, at) && table.door[i]->kind == SIM_UDP) {
+            return table.door[i];
         }
     }
     return NULL;
@@ -153,7 +180,7 @@ int sim_net_ready(int fd)
         return 0;
     }
     if (s->kind == SIM_UDP) {
-        return (s->queue != NULL || s->refused_count > 0 ? EV_READ : 0) | EV_WRITE;
+        return (s->queue != NULL || s->refused_count > 0 || s->error != 0 ? EV_READ : 0) | EV_WRITE;
     }
     switch (s->state) {
     case SIM_LISTENING:
@@ -188,7 +215,8 @@ static struct sim_sock *pick(int a, int b)
     for (uint32_t i = 0; i < table.count; i++) {
         struct sim_sock *s = table.at[(from + i) % table.count];
 
-        if (s != NULL && s->kind == SIM_TCP && s->state == SIM_OPEN && s->has_fd && is_between(s, a, b)) {
+        if (s != NULL && s->kind == SIM_TCP && s->state == SIM_OPEN && s->has_fd && !s->is_mute &&
+            is_between(s, a, b)) {
             return s;
         }
     }
@@ -235,6 +263,26 @@ int sim_net_forget(int a, int b, int count)
     return done;
 }
 
+int sim_net_mute(int a, int b, int count)
+{
+    int done = 0;
+
+    for (; done < count; done++) {
+        struct sim_sock *s = pick(a, b);
+        struct sim_sock *peer = s == NULL ? NULL : sim_sock_by_id(s->peer_id);
+
+        if (s == NULL) {
+            break;
+        }
+        sim_cover(COVER_TCP_MUTE);
+        s->is_mute = true;
+        if (peer != NULL) {
+            peer->is_mute = true;
+        }
+    }
+    return done;
+}
+
 void sim_net_process_died(struct sim_node *node, bool is_silent)
 {
     for (uint32_t i = 0; i < table.count; i++) {
@@ -256,6 +304,7 @@ void sim_net_process_died(struct sim_node *node, bool is_silent)
 void sim_net_begin(void)
 {
     memset(path, 0, sizeof path);
+    memset(binding, 0, sizeof binding);
     memset(&table, 0, sizeof table);
     memset(&sim_net_stats, 0, sizeof sim_net_stats);
     for (int i = 0; i < SIM_NODES_MAX; i++) {

@@ -31,6 +31,7 @@ extern struct sim_net_weather sim_weather;
 /* What passes from one node to another, one direction. */
 struct sim_path {
     bool tcp_cut, udp_cut;
+    base_time lag;    /* added to every delay: a slow link */
     bool is_refusing; /* a firewall answers SYNs with RST */
 };
 
@@ -46,6 +47,10 @@ void sim_net_redirect(int from, int to);
 int sim_net_reset(int a, int b, int count);
 /* Only one side's kernel loses its connection, silently: the other believes in it until it sends. */
 int sim_net_forget(int a, int b, int count);
+/* Something on the way forgets connections: both kernels believe in them, nothing passes any more, no RST. */
+int sim_net_mute(int a, int b, int count);
+/* A NAT gives a node another address for its datagrams; what is sent to the former one is lost. */
+void sim_net_rebind(int node);
 /* Repeats, unchanged, datagrams that were seen before, from wherever they came. */
 int sim_net_replay(int count);
 /* Sends datagrams with changed bytes, or nonsense, to a node's control port. */

@@ -38,6 +38,7 @@ struct sim_sock {
     int peer_node;
     int error; /* pending: the next call gets it */
     bool linger_abort;
+    bool is_mute; /* something on the way forgot this connection and drops what belongs to it, for ever */
     struct sim_buffer out, in;
     uint64_t out_acked; /* stream offset of out.first: what the peer's kernel has said it has */
     uint64_t in_next;   /* stream offset behind in.upto */
@@ -60,6 +61,8 @@ struct sim_sock {
 };
 
 struct sim_sock *sim_sock_new(enum sim_sock_kind kind);
+/* From now on others can find it by its port: a listener, or a bound UDP socket. */
+void sim_sock_publish(struct sim_sock *s);
 struct sim_sock *sim_sock_of(int fd);         /* of the current process; NULL */
 struct sim_sock *sim_sock_by_id(uint32_t id); /* NULL when it is gone */
 void sim_sock_free(struct sim_sock *s);
@@ -70,7 +73,8 @@ int sim_node_of_ip(uint32_t ip);
 uint32_t sim_ip_of_node(int node);
 /* The node that really answers for an address. */
 int sim_net_where(uint32_t ip);
-base_time sim_net_delay(void);
+/* The time something takes from one node to another. */
+base_time sim_net_delay(int from, int to);
 
 /* tcp.c */
 void sim_tcp_connect(struct sim_sock *s);

@@ -112,6 +112,9 @@ int __wrap_bind(int fd, const struct sockaddr *at, socklen_t size)
     }
     s->local.port = a.port;
     take_port(s);
+    if (s->kind == SIM_UDP) {
+        sim_sock_publish(s);
+    }
     return 0;
 }
 
@@ -123,6 +126,7 @@ int __wrap_listen(int fd, int backlog)
     s->backlog_max = backlog;
     s->backlog = real_calloc((size_t)backlog, sizeof *s->backlog);
     CHECK(s->backlog != NULL);
+    sim_sock_publish(s);
     return 0;
 }
 
@@ -224,7 +228,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
     value = va_arg(rest, int *);
     va_end(rest);
     if (request == SIOCOUTQ) {
-        *value = (int)(s->out.upto - s->out.first);
+        *value = (int)(s->out.upto - s->out.first) + (s->fin_wanted && !s->fin_acked ? 1 : 0);
     } else {
         CHECK(request == FIONREAD);
         *value = (int)(s->in.upto - s->in.first);
@@ -242,6 +246,12 @@ static int take_error(struct sim_sock *s, int without)
     return error;
 }
 
+/* A call may move less than it was asked for. */
+static size_t some_of(size_t size)
+{
+    return size > sim_weather.call_max && sim_chance(500) ? 1 + (size_t)sim_below(sim_weather.call_max) : size;
+}
+
 ssize_t __wrap_send(int fd, const void *data, size_t size, int flags)
 {
     struct sim_sock *s = sim_sock_of(fd);
@@ -255,9 +265,7 @@ ssize_t __wrap_send(int fd, const void *data, size_t size, int flags)
     if (s->state != SIM_OPEN) {
         return fail(ENOTCONN);
     }
-    if (size > sim_weather.call_max) {
-        size = 1 + (size_t)sim_below(sim_weather.call_max);
-    }
+    size = some_of(size);
     n = sim_tcp_send(s, data, size);
     return n == 0 ? fail(EAGAIN) : (ssize_t)n;
 }
@@ -268,9 +276,7 @@ ssize_t __wrap_recv(int fd, void *data, size_t size, int flags)
 
     CHECK((flags & MSG_DONTWAIT) != 0 && size > 0);
     CHECK(s->node == sim.current);
-    if (size > sim_weather.call_max) {
-        size = 1 + (size_t)sim_below(sim_weather.call_max);
-    }
+    size = some_of(size);
     if (s->in.upto > s->in.first) {
         return (ssize_t)sim_tcp_receive(s, data, size); /* what came before an RST stays readable (P5) */
     }
@@ -289,6 +295,9 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 
     (void)flags;
     CHECK(s->kind == SIM_UDP && m->msg_iovlen == 1);
+    if (s->error != 0) {
+        return fail(take_error(s, 0));
+    }
     sim_udp_send(s, get_address(m->msg_name), m->msg_iov[0].iov_base, m->msg_iov[0].iov_len);
     return (ssize_t)m->msg_iov[0].iov_len;
 }
@@ -303,6 +312,7 @@ static ssize_t receive_error(struct sim_sock *s, struct msghdr *m)
     }
     put_address(m->msg_name, &m->msg_namelen, s->refused[0]);
     s->refused_count--;
+    s->error = s->refused_count > 0 ? ECONNREFUSED : 0;
     memmove(s->refused, s->refused + 1, (size_t)s->refused_count * sizeof s->refused[0]);
     c = CMSG_FIRSTHDR(m);
     c->cmsg_level = IPPROTO_IP;
@@ -321,6 +331,9 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
 
     if ((flags & MSG_ERRQUEUE) != 0) {
         return receive_error(s, m);
+    }
+    if (s->error != 0) {
+        return fail(take_error(s, 0));
     }
     if (d == NULL) {
         return fail(EAGAIN);

@@ -24,14 +24,14 @@ static size_t used(const struct sim_buffer *b)
 static void put(struct sim_buffer *b, const void *data, size_t size)
 {
     if (b->upto + size > b->room) {
-        memmove(b->at, b->at + b->first, used(b));
-        b->upto -= b->first;
-        b->first = 0;
-        if (b->upto + size > b->room) {
-            b->room = (b->upto + size) * 2;
+        if (used(b) + size > b->room / 2) { /* else moving what is left would cost more than it wins */
+            b->room = (used(b) + size) * 4;
             b->at = real_realloc(b->at, b->room);
             CHECK(b->at != NULL);
         }
+        memmove(b->at, b->at + b->first, used(b));
+        b->upto -= b->first;
+        b->first = 0;
     }
     memcpy(b->at + b->upto, data, size);
     b->upto += size;
@@ -45,11 +45,6 @@ size_t sim_tcp_room(const struct sim_sock *s)
 }
 
 /* ------------------------------------------------------------------------------------------------ the path */
-
-static bool passes(const struct sim_sock *from, int to)
-{
-    return !sim_net_path(from->node->id, to)->tcp_cut;
-}
 
 /* What a kernel says to another about a connection: number holds the receiver in the high half. */
 struct note {
@@ -75,10 +70,13 @@ static struct sim_sock *deliver(struct note *n)
 {
     struct sim_sock *s = sim_sock_by_id(n->to);
 
-    if (sim_net_path(n->from_node, n->to_node)->tcp_cut) {
-        s = NULL;
-    }
-    return s;
+    return sim_net_path(n->from_node, n->to_node)->tcp_cut || (s != NULL && s->is_mute) ? NULL : s;
+}
+
+/* A kernel that answers, with or without a process. */
+static bool is_there(const struct sim_node *node)
+{
+    return node->life > 0 && !node->is_off;
 }
 
 static void on_reset(void *object, uint64_t number)
@@ -96,7 +94,7 @@ static void on_reset(void *object, uint64_t number)
 static void say_reset(const struct sim_sock *from, uint32_t to, int to_node)
 {
     if (to != 0) {
-        sim_at(sim.now + sim_net_delay(), on_reset, note(from, to, to_node), 0);
+        sim_at(sim.now + sim_net_delay(from->node->id, to_node), on_reset, note(from, to, to_node), 0);
     }
 }
 
@@ -124,41 +122,16 @@ void sim_tcp_reset_by_peer(struct sim_sock *s)
 
 static void on_syn(void *object, uint64_t id);
 
-static void on_syn_answer(void *object, uint64_t number)
+static bool takes_connections(const struct sim_sock *listener)
 {
-    struct note *n = object;
-    struct sim_sock *s = deliver(n);
-    uint32_t peer = (uint32_t)number;
-    struct sim_sock *other = sim_sock_by_id(peer);
-
-    if (s != NULL && s->state == SIM_CONNECTING) {
-        s->state = SIM_OPEN;
-        s->peer_id = peer;
-        s->peer_node = n->from_node;
-        sim_net_stats.connections++;
-        sim_sock_poke(s);
-    } else if (other != NULL && sim_sock_by_id(n->to) == NULL) {
-        other->error = ECONNRESET; /* the client went away meanwhile */
-        other->state = SIM_OVER;
-        sim_sock_poke(other);
-    }
-    real_free(n);
+    return listener != NULL && listener->node->is_up && listener->backlog_count < listener->backlog_max;
 }
 
+/* The server's side comes to life when the client has the answer: before that nobody could accept it. */
 static struct sim_sock *accepted(struct sim_sock *listener, const struct sim_sock *client)
 {
-    struct sim_sock *s;
+    struct sim_sock *s = sim_sock_new(SIM_TCP);
 
-    for (int i = 0; i < listener->backlog_count; i++) {
-        s = sim_sock_by_id(listener->backlog[i]);
-        if (s != NULL && s->peer_id == client->id) {
-            return s; /* the SYN was repeated */
-        }
-    }
-    if (listener->backlog_count == listener->backlog_max) {
-        return NULL;
-    }
-    s = sim_sock_new(SIM_TCP);
     s->node = listener->node;
     s->life = listener->life;
     s->state = SIM_OPEN;
@@ -172,25 +145,35 @@ static struct sim_sock *accepted(struct sim_sock *listener, const struct sim_soc
     return s;
 }
 
+static void on_syn_answer(void *object, uint64_t number)
+{
+    struct note *n = object;
+    struct sim_sock *s = deliver(n);
+    struct sim_sock *listener = sim_sock_by_id((uint32_t)number);
+
+    if (s != NULL && s->state == SIM_CONNECTING && takes_connections(listener)) {
+        s->state = SIM_OPEN;
+        s->peer_id = accepted(listener, s)->id;
+        s->peer_node = n->from_node;
+        s->rto = RTO_FIRST;
+        sim_net_stats.connections++;
+        sim_sock_poke(s);
+    }
+    real_free(n);
+}
+
 static void syn_arrived(struct sim_sock *s, int where)
 {
     struct sim_node *node = &sim.node[where];
     struct sim_sock *listener = sim_tcp_listener(where, s->peer);
-    struct sim_sock *other = NULL;
     struct sim_sock from = {.node = node};
 
-    if (listener != NULL && node->is_up) {
-        other = accepted(listener, s);
-        if (other != NULL) {
-            struct note *n = note(&from, s->id, s->node->id);
-
-            sim_at(sim.now + sim_net_delay(), on_syn_answer, n, other->id);
-        }
-    } else if (node->is_up || node->life > 0) {
+    if (takes_connections(listener)) {
+        sim_at(sim.now + sim_net_delay(where, s->node->id), on_syn_answer, note(&from, s->id, s->node->id),
+               listener->id);
+    } else if (listener == NULL && is_there(node)) {
         sim_net_stats.refused++;
-        if (!sim_net_path(where, s->node->id)->tcp_cut) {
-            say_reset(&from, s->id, s->node->id);
-        }
+        say_reset(&from, s->id, s->node->id);
     }
 }
 
@@ -222,7 +205,7 @@ static void on_syn(void *object, uint64_t id)
     }
     where = sim_net_where(s->peer.ip);
     if (where >= 0) {
-        sim_at(sim.now + sim_net_delay(), on_syn_arrival, note(s, s->id, where), 0);
+        sim_at(sim.now + sim_net_delay(s->node->id, where), on_syn_arrival, note(s, s->id, where), 0);
     }
     sim_at(sim.now + s->rto, on_syn, NULL, s->id);
     s->rto *= 2;
@@ -281,9 +264,7 @@ static void arrive(struct sim_sock *s, struct segment *g)
     size_t taken = fresh < room ? fresh : room;
     struct note *n;
 
-    if (s->read_shut) {
-        taken = fresh;
-    } else if (taken > 0) {
+    if (taken > 0) {
         put(&s->in, g->bytes + skip, taken);
     }
     s->in_next += taken;
@@ -293,10 +274,8 @@ static void arrive(struct sim_sock *s, struct segment *g)
     n = note(s, g->from, g->from_node);
     n->count = s->in_next;
     n->is_whole = taken == fresh;
-    sim_at(sim.now + sim_net_delay(), on_ack, n, g->serial);
-    if (s->has_fd) {
-        sim_sock_poke(s);
-    }
+    sim_at(sim.now + sim_net_delay(s->node->id, g->from_node), on_ack, n, g->serial);
+    sim_sock_poke(s);
 }
 
 static void on_segment(void *object, uint64_t number)
@@ -306,10 +285,13 @@ static void on_segment(void *object, uint64_t number)
     struct sim_sock *from = sim_sock_by_id(g->from);
 
     (void)number;
-    if (!sim_net_path(g->from_node, g->to_node)->tcp_cut) {
-        if (s != NULL && s->state == SIM_OPEN) {
+    if (!sim_net_path(g->from_node, g->to_node)->tcp_cut && (from == NULL || !from->is_mute)) {
+        if (s != NULL && s->state == SIM_OPEN && !s->has_fd && s->in_next < g->offset + g->size) {
+            say_reset(s, s->peer_id, s->peer_node); /* bytes for a connection that was closed: Linux breaks it */
+            sim_sock_free(s);
+        } else if (s != NULL && s->state == SIM_OPEN) {
             arrive(s, g);
-        } else if (from != NULL && (sim.node[g->to_node].is_up || sim.node[g->to_node].life > 0)) {
+        } else if (from != NULL && is_there(&sim.node[g->to_node])) {
             struct sim_sock there = {.node = &sim.node[g->to_node]};
 
             say_reset(&there, g->from, g->from_node); /* a connection that this kernel does not know */
@@ -371,7 +353,7 @@ static void pump(struct sim_sock *s)
     s->flight_fin = fin;
     sim_net_stats.segments++;
     sim_net_stats.bytes += size;
-    sim_at(sim.now + sim_net_delay(), on_segment, g, 0);
+    sim_at(sim.now + sim_net_delay(g->from_node, g->to_node), on_segment, g, 0);
     sim_at(sim.now + s->rto + 2 * sim_weather.delay_max, on_timeout, (void *)(uintptr_t)s->id, s->flight_serial);
 }
 
@@ -408,7 +390,7 @@ size_t sim_tcp_receive(struct sim_sock *s, void *data, size_t size)
     memcpy(data, s->in.at + s->in.first, size);
     s->in.first += size;
     if (was_full && size > 0 && s->state == SIM_OPEN) {
-        sim_at(sim.now + sim_net_delay(), on_window, note(s, s->peer_id, s->peer_node), 0);
+        sim_at(sim.now + sim_net_delay(s->node->id, s->peer_node), on_window, note(s, s->peer_id, s->peer_node), 0);
     }
     return size;
 }
@@ -446,5 +428,4 @@ void sim_tcp_close(struct sim_sock *s)
         }
         sim_sock_free(s);
     }
-    (void)passes;
 }

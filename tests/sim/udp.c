@@ -4,6 +4,7 @@
 #include "tests/sim/real.h"
 #include "tests/sim/sock.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define QUEUE_MAX 256
@@ -29,6 +30,7 @@ static void on_icmp(void *object, uint64_t id)
 
     if (s != NULL && s->refused_count < (int)(sizeof s->refused / sizeof s->refused[0])) {
         s->refused[s->refused_count++] = *about;
+        s->error = ECONNREFUSED; /* the next call gets it, whomever that call is for (P71) */
         sim_sock_poke(s);
     }
     real_free(about);
@@ -46,7 +48,7 @@ static void say_icmp(const struct sim_datagram *d, int where)
     about = real_malloc(sizeof *about);
     CHECK(about != NULL);
     *about = d->to;
-    sim_at(sim.now + sim_net_delay(), on_icmp, about, s->id);
+    sim_at(sim.now + sim_net_delay(where, back), on_icmp, about, s->id);
 }
 
 static void on_arrival(void *object, uint64_t from_node)
@@ -55,7 +57,8 @@ static void on_arrival(void *object, uint64_t from_node)
     int where = sim_net_where(d->to.ip);
     struct sim_sock *s;
 
-    if (where < 0 || sim_net_path((int)from_node, where)->udp_cut || sim.node[where].life == 0) {
+    if (where < 0 || sim_net_path((int)from_node, where)->udp_cut || sim.node[where].life == 0 ||
+        sim.node[where].is_off) {
         real_free(d);
         return;
     }
@@ -80,7 +83,8 @@ static void on_arrival(void *object, uint64_t from_node)
 
 static void launch(struct sim_datagram *d, int from_node)
 {
-    base_time delay = sim_net_delay();
+    int where = sim_net_where(d->to.ip);
+    base_time delay = sim_net_delay(from_node, where < 0 ? from_node : where);
 
     if (sim_chance(sim_weather.udp_lost)) {
         sim_cover(COVER_UDP_LOST);
@@ -93,7 +97,7 @@ static void launch(struct sim_datagram *d, int from_node)
     }
     if (sim_chance(sim_weather.udp_repeated)) {
         sim_cover(COVER_UDP_REPEATED);
-        sim_at(sim.now + delay + sim_net_delay(), on_arrival, copy(d), (uint64_t)from_node);
+        sim_at(sim.now + delay + sim_net_delay(from_node, from_node), on_arrival, copy(d), (uint64_t)from_node);
     }
     sim_at(sim.now + delay, on_arrival, d, (uint64_t)from_node);
 }
@@ -129,7 +133,7 @@ int sim_net_replay(int count)
         if (d != NULL) {
             int from = (int)sim_below(SIM_NODES_MAX);
 
-            sim_at(sim.now + sim_net_delay(), on_arrival, copy(d), (uint64_t)from);
+            sim_at(sim.now + sim_net_delay(from, from), on_arrival, copy(d), (uint64_t)from);
             sim_cover(COVER_UDP_REPLAYED);
             done++;
         }
@@ -155,7 +159,7 @@ int sim_net_forge(int to, int count)
         for (uint64_t changes = 1 + sim_below(4); changes > 0; changes--) {
             c->bytes[sim_below(c->size)] ^= (uint8_t)(1 + sim_below(255));
         }
-        sim_at(sim.now + sim_net_delay(), on_arrival, c, (uint64_t)sim_node_of_ip(c->from.ip));
+        sim_at(sim.now + sim_net_delay(to, to), on_arrival, c, (uint64_t)to); /* from anywhere */
         sim_cover(COVER_UDP_FORGED);
         done++;
     }

@@ -34,52 +34,42 @@ static bool is_before(const struct sim_event *a, const struct sim_event *b)
     return a->at < b->at || (a->at == b->at && a->serial < b->serial);
 }
 
-static void swap(size_t a, size_t b)
-{
-    struct sim_event t = queue.heap[a];
-
-    queue.heap[a] = queue.heap[b];
-    queue.heap[b] = t;
-}
-
 void sim_at(base_time at, sim_action *action, void *object, uint64_t number)
 {
-    size_t i = queue.count;
+    struct sim_event e = {base_time_max(at, sim.now), queue.serial++, action, object, number};
+    size_t i = queue.count++;
 
-    if (queue.count == queue.room) {
+    if (queue.count > queue.room) {
         queue.room = queue.room == 0 ? EVENTS_MIN : queue.room * 2;
         queue.heap = real_realloc(queue.heap, queue.room * sizeof *queue.heap);
         CHECK(queue.heap != NULL);
     }
-    queue.heap[queue.count++] = (struct sim_event){base_time_max(at, sim.now), queue.serial++, action, object, number};
-    while (i > 0 && is_before(&queue.heap[i], &queue.heap[(i - 1) / 2])) {
-        swap(i, (i - 1) / 2);
-        i = (i - 1) / 2;
+    for (; i > 0 && is_before(&e, &queue.heap[(i - 1) / 2]); i = (i - 1) / 2) {
+        queue.heap[i] = queue.heap[(i - 1) / 2];
     }
+    queue.heap[i] = e;
 }
 
 static struct sim_event take_event(void)
 {
     struct sim_event first = queue.heap[0];
+    struct sim_event last = queue.heap[--queue.count];
     size_t i = 0;
 
-    queue.heap[0] = queue.heap[--queue.count];
     for (;;) {
-        size_t least = i;
-        size_t left = 2 * i + 1;
+        size_t least = 2 * i + 1;
 
-        if (left < queue.count && is_before(&queue.heap[left], &queue.heap[least])) {
-            least = left;
+        if (least + 1 < queue.count && is_before(&queue.heap[least + 1], &queue.heap[least])) {
+            least++;
         }
-        if (left + 1 < queue.count && is_before(&queue.heap[left + 1], &queue.heap[least])) {
-            least = left + 1;
+        if (least >= queue.count || !is_before(&queue.heap[least], &last)) {
+            break;
         }
-        if (least == i) {
-            return first;
-        }
-        swap(i, least);
+        queue.heap[i] = queue.heap[least];
         i = least;
     }
+    queue.heap[i] = last;
+    return first;
 }
 
 void sim_run(base_time until, const bool *stop)
@@ -100,12 +90,15 @@ void sim_run(base_time until, const bool *stop)
 
 uint64_t sim_below(uint64_t upto)
 {
-    return base_rng_below(&sim.rng, upto);
+    if (upto > UINT32_MAX) {
+        return base_rng_below(&sim.rng, upto);
+    }
+    return (base_rng_next(&sim.rng) >> 32) * upto >> 32; /* no division: this is asked for a million times */
 }
 
 bool sim_chance(unsigned per_mille)
 {
-    return base_rng_below(&sim.rng, 1000) < per_mille;
+    return per_mille > 0 && sim_below(1000) < per_mille;
 }
 
 base_time sim_delay(base_time from, base_time upto)
@@ -150,7 +143,10 @@ static void watch_turns(struct sim_node *node)
         node->turns_at = sim.now;
         node->turns_here = 0;
     }
-    if (++node->turns_here > TURNS_MAX) {
+    if (++node->turns_here > node->turns_most) {
+        node->turns_most = node->turns_here;
+    }
+    if (node->turns_here > TURNS_MAX) {
         sim_fail("B3 no busy loop", "node %d turned its loop %u times within a second", node->id, TURNS_MAX);
     }
 }
@@ -206,6 +202,7 @@ void sim_node_start(struct sim_node *node, sim_action *start, void *object)
 {
     CHECK(!node->is_up);
     node->is_up = true;
+    node->is_off = false;
     node->is_paused = false;
     node->life++;
     node->wake_at = BASE_NEVER;
@@ -221,6 +218,7 @@ void sim_node_kill(struct sim_node *node, bool is_silent)
     }
     sim_trace("node %d is killed%s", node->id, is_silent ? ", silently" : "");
     node->is_up = false;
+    node->is_off = is_silent;
     node->is_paused = false;
     node->wake_at = BASE_NEVER;
     node->wake_serial++;

@@ -35,6 +35,8 @@ struct sim_node {
     uint64_t turns;
     base_time turns_at; /* for the watch over busy loops */
     uint64_t turns_here;
+    uint64_t turns_most; /* in one second, so far */
+    bool is_off;         /* without power: not even its kernel answers */
 };
 
 /* What the arena does when it finds a property broken: see sim_fail. */
