@@ -1,0 +1,576 @@
+/* Arena b: a whole group. Members run a replicated state machine through the public face of replication, with clients
+ * on their nodes, while the network, the machines and the clocks do their worst.
+ *
+ * Two phases. Safety: faults, and every property of the oracles at every step. Liveness (L1, L2, L3, L8): the links
+ * among a chosen majority are healed while the rest stays broken; that majority must elect, answer and deliver all.
+ * Then everything is healed, and every member of the view must have everything. A run may end without that only when
+ * the view has lost its majority of processes, which are named.
+ *
+ * Members are volatile: a killed one is gone for good, its next process must be refused. So at most a minority is
+ * killed once a view is there.
+ */
+#include "tests/sim/arena_group.h"
+
+#include "tests/sim/arena.h"
+#include "tests/sim/clients.h"
+#include "tests/sim/cover.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+#include "tests/sim/oracle_clients.h"
+#include "tests/sim/oracle_order.h"
+#include "tests/sim/oracle_paper.h"
+#include "tests/sim/oracle_views.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PORT        7000
+#define STORM       BASE_S(25)
+#define PEACE       BASE_S(120)
+#define FOUND_LIMIT BASE_S(60)
+#define STEP        BASE_MS(200)
+#define FIXED_BYTES ((size_t)24 << 20) /* of a member besides its log: rings, pending commands, pieces of memory */
+
+struct sim_group sim_group;
+
+static struct {
+    struct replica_options options;
+    struct group_address address[SIM_MEMBERS_MAX];
+    char text[SIM_MEMBERS_MAX][GROUP_ADDRESS_SIZE];
+    uint8_t key[32];
+    unsigned chosen;   /* the majority that is healed first */
+    bool may_disagree; /* addresses led elsewhere in this run */
+    bool is_held;
+    int64_t probe[SIM_MEMBERS_MAX];
+} g;
+
+static int numbers[SIM_MEMBERS_MAX];
+
+uint64_t sim_hash(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *at = data;
+
+    hash = hash * 31 + 0xcbf29ce484222325u + size;
+    for (; size >= 8; at += 8, size -= 8) {
+        uint64_t word;
+
+        memcpy(&word, at, 8);
+        hash = (hash ^ word) * 0x9fb21c651e98df25u;
+        hash ^= hash >> 29;
+    }
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ at[i]) * 1099511628211u;
+    }
+    return hash ^ hash >> 31;
+}
+
+bool sim_group_is_serving(int node)
+{
+    const struct sim_member *m = &sim_group.member[node];
+
+    return sim.node[node].is_up && m->replica != NULL && m->has_view && !m->is_out;
+}
+
+/* ------------------------------------------------------------------------------------------------ looking inside */
+
+bool __real_order_poll(struct order *o, struct order_effect *e);
+bool __wrap_order_poll(struct order *o, struct order_effect *e);
+bool __real_order_deliver(struct order *o, struct group_delivery *d);
+bool __wrap_order_deliver(struct order *o, struct group_delivery *d);
+bool __real_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m);
+bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m);
+
+/* The driver asks the core in every turn; the oracles look at it then. */
+bool __wrap_order_poll(struct order *o, struct order_effect *e)
+{
+    int node = sim.current->id;
+
+    sim_group.member[node].incarnation = o->options.incarnation;
+    oracle_order_look(node, o);
+    return __real_order_poll(o, e);
+}
+
+bool __wrap_order_deliver(struct order *o, struct group_delivery *d)
+{
+    bool is_there = __real_order_deliver(o, d);
+
+    if (is_there) {
+        oracle_views_deliver(sim.current->id);
+        oracle_order_deliver(sim.current->id, d);
+    }
+    return is_there;
+}
+
+bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m)
+{
+    bool is_there = __real_order_pull(o, member, lane, room, m);
+
+    if (is_there) {
+        oracle_paper_sent(sim.current->id, member, m);
+    }
+    return is_there;
+}
+
+/* ------------------------------------------------------------------------------------------------ callbacks */
+
+static void apply(void *user, const struct replica_command *command, struct replica_answer *answer)
+{
+    int node = *(int *)user;
+    struct sim_machine *machine = &sim_group.member[node].machine;
+    size_t op;
+    uint8_t bytes[8];
+
+    base_put64(bytes, sim_clients_apply(machine, command, &op));
+    replica_answer_add(answer, bytes, sizeof bytes);
+    oracle_clients_applied(node, command, op);
+    oracle_order_apply(node, command, machine->hash, sim_hash(1, bytes, sizeof bytes));
+}
+
+static void on_view(void *user, const struct group_view *view, const struct group_difference *difference,
+                    const char *reason)
+{
+    (void)reason;
+    oracle_views_install(*(int *)user, view, difference);
+}
+
+static void close_one(void *object, uint64_t node)
+{
+    (void)object;
+    replica_close(sim_group.member[node].replica);
+    sim_group.member[node].replica = NULL;
+}
+
+static void start(int node);
+
+/* A process that was put out is closed, and one that others mistook at the founding is started again. */
+static void leave(void *object, uint64_t number)
+{
+    int node = (int)(number & 0xff);
+    struct sim_member *m = &sim_group.member[node];
+
+    (void)object;
+    if (!sim.node[node].is_up || m->life != number >> 8 || m->replica == NULL) {
+        return;
+    }
+    if (sim.node[node].is_paused) {
+        sim_at(sim.now + BASE_MS(500), leave, NULL, number);
+        return;
+    }
+    sim_in_node(&sim.node[node], close_one, NULL, (uint64_t)node);
+    if (m->out_status == BASE_E_INVALID) {
+        sim_node_kill(&sim.node[node], false);
+        start(node);
+    }
+}
+
+static void on_excluded(void *user, int status, const char *why)
+{
+    int node = *(int *)user;
+    struct sim_member *m = &sim_group.member[node];
+
+    oracle_views_excluded(node, status, why, g.may_disagree);
+    m->is_out = true;
+    m->out_status = status;
+    sim_cover_event("group", "excluded", base_status_name(status));
+    sim_at(sim.now + sim_below(BASE_S(2)), leave, NULL, (uint64_t)m->life << 8 | (uint64_t)node);
+}
+
+static void on_leader(void *user, uint32_t member, uint64_t term)
+{
+    sim_trace("node %d follows %u in term %llu", *(int *)user, member, (unsigned long long)term);
+}
+
+static void on_quorum(void *user, bool has_quorum, base_time since)
+{
+    (void)since;
+    sim_trace("node %d has %s", *(int *)user, has_quorum ? "a quorum" : "no quorum");
+}
+
+static void on_link(void *user, uint32_t member, bool up)
+{
+    sim_trace("node %d: path to %u is %s", *(int *)user, member, up ? "up" : "down");
+}
+
+static void on_event(void *user, const struct base_event *e)
+{
+    sim_cover_event(e->object, e->name, e->text);
+    sim_trace("node %d %s %llu %s%s%s", *(int *)user, e->object, (unsigned long long)e->id, e->name,
+              e->text == NULL ? "" : ": ", e->text == NULL ? "" : e->text);
+}
+
+/* ------------------------------------------------------------------------------------------------ processes */
+
+static void start_member(void *object, uint64_t number)
+{
+    static const struct replica_machine machine = {.apply = apply};
+    static const struct group_callbacks calls = {.on_view = on_view,
+                                                 .on_excluded = on_excluded,
+                                                 .on_leader = on_leader,
+                                                 .on_quorum = on_quorum,
+                                                 .on_link = on_link};
+    int *node = object;
+    struct sim_member *m = &sim_group.member[*node];
+    struct replica_options o = g.options;
+    bool is_return = sim.node[*node].life > 1 && oracle_views_current() != NULL && sim_chance(500);
+
+    (void)number;
+    *m = (struct sim_member){.life = sim.node[*node].life};
+    oracle_order_start(*node);
+    sim_clients_start(*node);
+    o.group.self = (uint32_t)*node + 1;
+    o.group.trace = (struct base_trace){node, on_event};
+    CHECK((is_return ? replica_open : replica_found)(sim.current->loop, &o, &machine, &calls, node, &m->replica) == 0);
+}
+
+static void start(int node)
+{
+    sim_node_start(&sim.node[node], start_member, &numbers[node]);
+}
+
+static int majority(void)
+{
+    return sim_group.count / 2 + 1;
+}
+
+/* How many processes of the view live. */
+static int count_living(void)
+{
+    int living = 0;
+
+    for (int i = 0; i < sim_group.count; i++) {
+        living += oracle_views_names(i) ? 1 : 0;
+    }
+    return living;
+}
+
+static bool may_kill(int node)
+{
+    bool may = !sim.node[node].is_up || oracle_views_current() == NULL || !oracle_views_names(node) ||
+               count_living() > majority();
+
+    if (sim_group.count < 3 && oracle_views_current() != NULL) {
+        return false;
+    }
+    sim_group.was_killed = sim_group.was_killed || (may && sim.node[node].is_up);
+    return may;
+}
+
+/* ------------------------------------------------------------------------------------------------ phases */
+
+/* B1: memory is bounded, whoever is away. */
+static void watch_memory(void *object, uint64_t number)
+{
+    (void)object;
+    (void)number;
+    for (int i = 0; i < sim_group.count; i++) {
+        if (sim.node[i].bytes > g.options.group.log_bytes_max + FIXED_BYTES) {
+            sim_fail("B1 bounded memory", "node %d holds %zu bytes", i, sim.node[i].bytes);
+        }
+    }
+    sim_at(sim.now + BASE_MS(500), watch_memory, NULL, 0);
+}
+
+static bool is_founded(void)
+{
+    for (int i = 0; i < sim_group.count; i++) {
+        if (!sim_group.member[i].has_view) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool wait_for(bool (*is_done)(void), base_time limit)
+{
+    base_time until = sim.now + limit;
+
+    while (!sim.is_failed && sim.now < until) {
+        if (is_done()) {
+            return true;
+        }
+        sim_run(sim.now + STEP, NULL);
+    }
+    return is_done();
+}
+
+static void cut_path(int from, int to, bool is_cut)
+{
+    sim_net_path(from, to)->tcp_cut = is_cut;
+    sim_net_path(from, to)->udp_cut = is_cut;
+}
+
+/* Whatever is not chosen stays broken: cut off, in one direction or both, or stopped. */
+static void keep_broken(void *object, uint64_t number)
+{
+    (void)object;
+    if (g.chosen == 0) {
+        return;
+    }
+    for (int a = 0; a < sim_group.count; a++) {
+        for (int b = 0; b < sim_group.count; b++) {
+            bool is_outside = (g.chosen >> a & 1) == 0 || (g.chosen >> b & 1) == 0;
+
+            if (a != b && is_outside && (number >> (a * 7 + b) % 61 & 1) != 0) {
+                cut_path(a, b, true);
+            }
+        }
+    }
+    sim_at(sim.now + BASE_MS(300), keep_broken, NULL, number);
+}
+
+/* Chooses a majority of the living members of the view. 0: there is none. */
+static unsigned choose(void)
+{
+    unsigned chosen = 0;
+    int count = 0;
+    int wanted;
+
+    if (count_living() < majority()) {
+        return 0;
+    }
+    wanted = majority() + (int)sim_below((uint64_t)(count_living() - majority() + 1));
+    while (count < wanted) {
+        int i = (int)sim_below((uint64_t)sim_group.count);
+
+        if ((chosen >> i & 1) == 0 && oracle_views_names(i)) {
+            chosen |= 1u << i;
+            count++;
+        }
+    }
+    return chosen;
+}
+
+/* The leader's log is full of what a dead or broken member has not got: it says AGAIN and names it, until snapshots
+ * exist. The order itself still works. */
+static bool is_held(int node)
+{
+    struct replica_stats s;
+    bool is_full = false;
+    bool is_away = false;
+
+    for (int i = 0; i < sim_group.count; i++) {
+        is_away = is_away || !oracle_views_names(i) || (g.chosen != 0 && (g.chosen >> i & 1) == 0);
+        if (sim_group_is_serving(i)) {
+            replica_stats(sim_group.member[i].replica, &s);
+            is_full = is_full || s.group.log_bytes + SIM_COMMAND_MAX > g.options.group.log_bytes_max;
+        }
+    }
+    if (is_away && is_full && !g.is_held) {
+        g.is_held = true;
+        sim_trace("node %d waits for a member that is away and holds the log", node);
+    }
+    return is_away && is_full;
+}
+
+static bool is_probed(int node)
+{
+    const struct sim_op *op;
+
+    if (g.probe[node] < 0) {
+        g.probe[node] = sim_clients_probe(node);
+        return g.probe[node] < 0 && is_held(node);
+    }
+    op = &sim_clients.op[g.probe[node]];
+    if (op->outcome == SIM_UNKNOWN) {
+        g.probe[node] = -1; /* asked too early: again */
+    }
+    return op->outcome == SIM_OK || is_held(node);
+}
+
+/* The chosen ones answer, and have everything that was ever given to anybody (R6, L1). */
+static bool is_chosen_done(void)
+{
+    bool is_done = true;
+
+    for (int i = 0; i < sim_group.count; i++) {
+        if ((g.chosen >> i & 1) != 0) {
+            is_done = is_probed(i) && oracle_order_delivered(i) == oracle_order_last() && is_done;
+        }
+    }
+    return is_done;
+}
+
+/* Nothing that lives waits for an answer. */
+static bool is_nothing_pending(void)
+{
+    for (size_t i = 0; i < sim_clients.count; i++) {
+        const struct sim_op *op = &sim_clients.op[i];
+
+        if (op->outcome == SIM_PENDING && sim.node[op->node].is_up && sim.node[op->node].life == op->life &&
+            oracle_views_names(op->node)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Everybody has everything (L3); whoever is not in the view knows it (M7). */
+static bool is_all_done(void)
+{
+    bool is_done = is_nothing_pending();
+
+    for (int i = 0; i < sim_group.count; i++) {
+        const struct sim_member *m = &sim_group.member[i];
+
+        if (oracle_views_names(i)) {
+            is_done = m->has_view && is_probed(i) && oracle_order_delivered(i) == oracle_order_last() && is_done;
+        } else {
+            is_done = is_done && m->is_out;
+        }
+    }
+    return is_done;
+}
+
+static void tell_state(const char *property)
+{
+    char text[256] = "";
+    size_t size = 0;
+
+    for (int i = 0; i < sim_group.count; i++) {
+        size +=
+            (size_t)snprintf(text + size, sizeof text - size, " [%d: %s%s%s%s delivered %llu, probe %lld]", i,
+                             (g.chosen >> i & 1) != 0 ? "chosen " : "", oracle_views_names(i) ? "named" : "not in",
+                             sim_group.member[i].has_view ? " has view" : "", sim_group.member[i].is_out ? " out" : "",
+                             (unsigned long long)oracle_order_delivered(i), (long long)g.probe[i]);
+        size = size < sizeof text ? size : sizeof text - 1;
+    }
+    sim_fail(property, "last delivered %llu, %s;%s", (unsigned long long)oracle_order_last(),
+             is_nothing_pending() ? "nothing pending" : "operations pending", text);
+}
+
+/* L8: stuck only if justified: names what is lost. */
+static bool is_lost(void)
+{
+    if (oracle_views_current() == NULL || count_living() >= majority()) {
+        return false;
+    }
+    sim_arena_stats.stuck++;
+    sim_trace("stuck: the view has lost its majority");
+    for (int i = 0; i < sim_group.count; i++) {
+        if (!oracle_views_names(i)) {
+            sim_trace("the process of node %d that the view names is dead", i);
+        }
+    }
+    return true;
+}
+
+static void judge_liveness(void)
+{
+    bool was_founded = oracle_views_current() != NULL;
+
+    sim_clients.is_calm = true;
+    memset(g.probe, 0xff, sizeof g.probe);
+    if (was_founded && choose() != 0 && is_founded()) {
+        g.chosen = choose();
+        sim_faults_heal();
+        keep_broken(NULL, base_rng_next(&sim.rng));
+        sim_trace("members %x are healed, the rest stays broken", g.chosen);
+        if (!wait_for(is_chosen_done, PEACE) && !sim.is_failed) {
+            tell_state("L1 L2 a healed majority works");
+            return;
+        }
+    }
+    g.chosen = 0;
+    sim_faults_heal();
+    memset(g.probe, 0xff, sizeof g.probe);
+    if (!wait_for(is_all_done, PEACE) && !sim.is_failed && !is_lost()) {
+        tell_state("L3 everybody catches up");
+    }
+}
+
+/* B3: a process that closed its replica holds nothing any more. */
+static void judge_memory(void)
+{
+    for (int i = 0; i < sim_group.count && !sim.is_failed; i++) {
+        if (sim.node[i].is_up && sim_group.member[i].replica != NULL) {
+            sim_in_node(&sim.node[i], close_one, NULL, (uint64_t)i);
+        }
+        if (sim.node[i].bytes > 0) {
+            sim_fail("B3 nothing is kept", "node %d still holds %zu bytes", i, sim.node[i].bytes);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ a run */
+
+static void draw_options(int members)
+{
+    static const size_t logs[] = {(size_t)1 << 20, (size_t)4 << 20, (size_t)64 << 20, (size_t)64 << 20};
+    static const size_t pending[] = {1, 4, 100, 65536, 65536};
+    base_time slow = 8 * sim_weather.delay_max;
+
+    replica_options_default(&g.options);
+    g.options.group.name = "sim";
+    g.options.group.token = 1 + sim_below(1000);
+    g.options.group.member = g.address;
+    g.options.group.member_count = (uint32_t)members;
+    g.options.group.election_timeout = BASE_MS(150) + slow + sim_delay(0, BASE_S(1));
+    g.options.group.log_bytes_max = logs[sim_below(sizeof logs / sizeof logs[0])];
+    g.options.group.pending_max = pending[sim_below(sizeof pending / sizeof pending[0])];
+    g.options.submit_deadline = BASE_MS(500) + sim_delay(0, BASE_S(20));
+    if (sim_chance(300)) {
+        memset(g.key, (int)sim_below(256), sizeof g.key);
+        g.options.group.key = g.key;
+        g.options.group.key_size = sizeof g.key;
+    }
+    for (int i = 0; i < members; i++) {
+        snprintf(g.text[i], sizeof g.text[i], "10.0.0.%d:%d", i + 1, PORT);
+        g.address[i] = (struct group_address){(uint32_t)i + 1, g.text[i]};
+        numbers[i] = i;
+    }
+}
+
+static void begin(unsigned faults, int members)
+{
+    memset(&g, 0, sizeof g);
+    memset(&sim_group, 0, sizeof sim_group);
+    sim_group.count = members;
+    sim_faults_draw(faults, members);
+    sim_faults.may_kill = may_kill;
+    sim_faults.restart = start;
+    g.may_disagree = (sim_faults.kinds & 1u << FAULT_REDIRECT) != 0;
+    draw_options(members);
+    oracle_order_begin();
+    oracle_views_begin();
+    oracle_paper_begin();
+    sim_clients_begin();
+    oracle_clients_begin();
+    for (int i = 0; i < members; i++) {
+        start(i);
+    }
+    sim_at(sim.now, watch_memory, NULL, 0);
+}
+
+static void run(unsigned faults, int members)
+{
+    base_time begun = sim.now;
+    base_time calm_at;
+
+    begin(faults, members < SIM_MEMBERS_MAX ? members : SIM_MEMBERS_MAX);
+    if (sim_chance(750)) { /* else the group is founded in the storm */
+        if (!wait_for(is_founded, FOUND_LIMIT) && !sim.is_failed) {
+            tell_state("L1 a group is founded in peace");
+        }
+    }
+    calm_at = sim.now + STORM;
+    sim_faults_begin(calm_at);
+    sim_run(calm_at, NULL);
+    if (!sim.is_failed) {
+        judge_liveness();
+    }
+    if (!sim.is_failed) {
+        oracle_paper_judge();
+        oracle_clients_judge();
+    }
+    judge_memory();
+    sim_clients_end();
+    oracle_order_end();
+    sim_arena_stats.virtual_ns += sim.now - begun;
+}
+
+const struct sim_arena sim_arena_group = {
+    "group",
+    "a group of replicas with clients",
+    (1u << FAULT_COUNT) - 1,
+    run,
+};

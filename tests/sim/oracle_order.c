@@ -1,0 +1,230 @@
+/* See oracle_order.h. */
+#include "tests/sim/oracle_order.h"
+
+#include "membership/role.h"
+#include "tests/sim/arena.h"
+#include "tests/sim/real.h"
+
+#include <string.h>
+
+#define TERMS_MAX 4096u
+
+/* What is known of one index. A zero hash: nothing yet. */
+struct place {
+    bool is_committed;
+    uint64_t term;
+    uint64_t chain; /* hash of all entries up to here */
+
+    bool is_delivered, is_void; /* given to users; passed over by somebody */
+    uint32_t origin;
+    uint64_t number;
+    uint64_t data;
+
+    bool is_applied;
+    uint64_t state;
+    uint64_t answer;
+};
+
+/* What a process has shown so far. */
+struct seen {
+    uint64_t term, commit, delivered;
+    bool was_leading;
+};
+
+static struct {
+    struct place *place;
+    size_t room;
+    uint64_t last;
+    uint32_t leader[TERMS_MAX];
+    struct seen seen[SIM_MEMBERS_MAX];
+} c;
+
+static struct place *place_at(uint64_t index)
+{
+    if (index >= c.room) {
+        size_t room = c.room == 0 ? 4096 : c.room;
+
+        while (room <= index) {
+            room *= 2;
+        }
+        c.place = real_realloc(c.place, room * sizeof *c.place);
+        CHECK(c.place != NULL);
+        memset(c.place + c.room, 0, (room - c.room) * sizeof *c.place);
+        c.room = room;
+    }
+    return &c.place[index];
+}
+
+void oracle_order_refound(void)
+{
+    if (c.room > 0) {
+        memset(c.place, 0, c.room * sizeof *c.place);
+    }
+    memset(c.leader, 0, sizeof c.leader);
+    c.last = 0;
+}
+
+void oracle_order_begin(void)
+{
+    oracle_order_refound();
+    memset(c.seen, 0, sizeof c.seen);
+}
+
+void oracle_order_end(void)
+{
+    real_free(c.place);
+    memset(&c, 0, sizeof c);
+}
+
+void oracle_order_start(int node)
+{
+    c.seen[node] = (struct seen){0};
+}
+
+/* ------------------------------------------------------------------------------------------------ cores */
+
+static void look_at_leader(int node, const struct order *o)
+{
+    uint32_t *leader = &c.leader[o->term % TERMS_MAX];
+
+    if (o->role != ROLE_LEADER) {
+        c.seen[node].was_leading = false;
+        return;
+    }
+    if (!c.seen[node].was_leading) {
+        c.seen[node].was_leading = true;
+        sim_arena_stats.elections++;
+        sim_trace("node %d leads term %llu", node, (unsigned long long)o->term);
+    }
+    if (*leader == 0) {
+        *leader = (uint32_t)node + 1;
+    }
+    if (*leader != (uint32_t)node + 1 && o->term < TERMS_MAX) {
+        sim_fail("R1 one leader a term", "nodes %u and %d both lead term %llu", *leader - 1, node,
+                 (unsigned long long)o->term);
+    }
+}
+
+/* R5 at the moment of the commitment, also of what is never given to users. */
+static void look_at_commit(int node, const struct order *o)
+{
+    for (uint64_t i = c.seen[node].commit + 1; i <= o->commit && !sim.is_failed; i++) {
+        struct place *p = place_at(i);
+        struct log_place here;
+
+        if (!log_at(&o->log, i, &here)) {
+            continue; /* dropped already: it was delivered, and seen there */
+        }
+        if (!p->is_committed) {
+            p->is_committed = true;
+            p->term = here.term;
+            p->chain = here.hash;
+        }
+        if (p->term != here.term || p->chain != here.hash) {
+            sim_fail("R5 one entry at an index",
+                     "node %d committed %llu as of term %llu (%016llx), but it is of term "
+                     "%llu (%016llx)",
+                     node, (unsigned long long)i, (unsigned long long)here.term, (unsigned long long)here.hash,
+                     (unsigned long long)p->term, (unsigned long long)p->chain);
+        }
+    }
+}
+
+void oracle_order_look(int node, const struct order *o)
+{
+    struct seen *s = &c.seen[node];
+
+    if (o->term < s->term || o->commit < s->commit) {
+        sim_fail("R10 only forward", "node %d went back from term %llu, commit %llu to %llu, %llu", node,
+                 (unsigned long long)s->term, (unsigned long long)s->commit, (unsigned long long)o->term,
+                 (unsigned long long)o->commit);
+    }
+    look_at_leader(node, o);
+    look_at_commit(node, o);
+    s->term = o->term;
+    s->commit = o->commit;
+}
+
+/* ------------------------------------------------------------------------------------------------ deliveries */
+
+/* What this process passed over is passed over by all. */
+static void pass_over(int node, uint64_t upto)
+{
+    for (uint64_t i = c.seen[node].delivered + 1; i < upto && !sim.is_failed; i++) {
+        struct place *p = place_at(i);
+
+        if (p->is_delivered) {
+            sim_fail("R7 one order without gaps", "node %d passed over %llu, which others were given", node,
+                     (unsigned long long)i);
+        }
+        p->is_void = true;
+    }
+}
+
+void oracle_order_deliver(int node, const struct group_delivery *d)
+{
+    struct seen *s = &c.seen[node];
+    struct place *p = place_at(d->index);
+    uint64_t data = sim_hash(0, d->data.data, d->data.size);
+
+    if (d->index <= s->delivered) {
+        sim_fail("R10 only forward", "node %d was given %llu after %llu", node, (unsigned long long)d->index,
+                 (unsigned long long)s->delivered);
+        return;
+    }
+    pass_over(node, d->index);
+    s->delivered = d->index;
+    if (p->is_void) {
+        sim_fail("R7 one order without gaps", "node %d was given %llu, which others passed over", node,
+                 (unsigned long long)d->index);
+    }
+    if (!p->is_committed) {
+        sim_fail("R18 only what is committed", "node %d was given %llu, which nobody has committed", node,
+                 (unsigned long long)d->index);
+    }
+    if (!p->is_delivered) {
+        p->is_delivered = true;
+        p->origin = d->origin;
+        p->number = d->number;
+        p->data = data;
+    }
+    if (p->term != d->term || p->origin != d->origin || p->number != d->number || p->data != data) {
+        sim_fail("R5 one entry at an index",
+                 "node %d was given number %llu of %u in term %llu at %llu; others number "
+                 "%llu of %u in term %llu",
+                 node, (unsigned long long)d->number, d->origin, (unsigned long long)d->term,
+                 (unsigned long long)d->index, (unsigned long long)p->number, p->origin, (unsigned long long)p->term);
+    }
+    c.last = d->index > c.last ? d->index : c.last;
+    sim_arena_stats.entries++;
+}
+
+void oracle_order_apply(int node, const struct replica_command *command, uint64_t state, uint64_t answer)
+{
+    struct place *p = place_at(command->index);
+
+    if (!p->is_applied) {
+        p->is_applied = true;
+        p->state = state;
+        p->answer = answer;
+    }
+    if (p->state != state || p->answer != answer) {
+        sim_fail("R14 one state at an index", "node %d applied %llu and has state %016llx, others %016llx", node,
+                 (unsigned long long)command->index, (unsigned long long)state, (unsigned long long)p->state);
+    }
+}
+
+uint64_t oracle_order_last(void)
+{
+    return c.last;
+}
+
+uint64_t oracle_order_delivered(int node)
+{
+    return c.seen[node].delivered;
+}
+
+uint64_t oracle_order_answer(uint64_t index)
+{
+    return index < c.room ? c.place[index].answer : 0;
+}
