@@ -74,7 +74,9 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     }
     if (s->life != RTCP_LIFE_CLOSING) {
         s->wants_room = rtcp_outbox_room(&s->out) == 0;
-        (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0);
+        if (!s->wants_room) {
+            (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0);
+        }
     }
     s->told = s->received; /* the handshake told it */
     rtcp_control_choose(s, now);

@@ -110,7 +110,8 @@ struct rtcp_stream_callbacks {
      * and after each (re)connection. */
     void (*on_writable)(void *user, struct rtcp_stream *stream);
 
-    /* The stream has a live TCP connection (up) or lost it (not up). A fact about the path, never about the peer. */
+    /* The stream has a live TCP connection (up) or lost it (not up). A fact about the path, never about the peer. A
+     * connection that is replaced while it still lives is not told: rtcp_info counts connections. */
     void (*on_link)(void *user, struct rtcp_stream *stream, bool up);
 
     void (*on_evidence)(void *user, struct rtcp_stream *stream, enum rtcp_evidence evidence);
@@ -184,7 +185,8 @@ RTCP_API size_t rtcp_room(const struct rtcp_stream *stream);
  */
 RTCP_API BASE_MUST_USE int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size);
 
-/* Ends the sending direction after what was accepted so far; the peer reads the end. 0, or BASE_E_CLOSED. */
+/* Ends the sending direction after what was accepted so far; the peer reads the end. 0, also when it was ended before;
+ * BASE_E_CLOSED after rtcp_close. */
 RTCP_API int rtcp_shutdown(struct rtcp_stream *stream);
 
 enum rtcp_linger {
