@@ -426,7 +426,7 @@ static void app_saw_end(struct duo_stream *s)
 static bool app_read(struct duo_stream *s)
 {
     struct duo *d = s->host->duo;
-    size_t budget = s->slow_bytes;
+    size_t budget = s->slow_at == BASE_NEVER ? SIZE_MAX : s->slow_bytes;
     bool did = false;
 
     if (!s->is_reading || s->saw_end || s->session.closed || (s->slow_at != BASE_NEVER && s->slow_at > d->now)) {
