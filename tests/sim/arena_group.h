@@ -7,6 +7,7 @@
 #ifndef HOLDFAST_SIM_ARENA_GROUP_H
 #define HOLDFAST_SIM_ARENA_GROUP_H
 
+#include "membership/order_state.h"
 #include "replication/replication.h"
 #include "tests/sim/world.h"
 
@@ -25,6 +26,7 @@ struct sim_member {
     struct replica *replica; /* NULL: no process, or it was closed */
     uint32_t life;           /* of the process */
     uint64_t incarnation;    /* as its core says; 0: not seen yet */
+    const struct order *core;
     bool has_view;
     bool is_out; /* on_excluded came */
     int out_status;

@@ -3,6 +3,7 @@
 
 #include "rtcp/base/check.h"
 #include "tests/sim/arena.h"
+#include "tests/sim/net.h"
 #include "tests/sim/oracle_clients.h"
 #include "tests/sim/oracle_order.h"
 #include "tests/sim/real.h"
@@ -25,6 +26,7 @@ struct recorder {
 struct pump {
     int node;
     int under_way;
+    size_t bytes; /* of these */
     int burst;
     base_time think;
     uint32_t filler; /* upto */
@@ -35,6 +37,7 @@ struct sim_clients sim_clients;
 static struct recorder recorders[SIM_MEMBERS_MAX][RECORDERS];
 static struct pump pumps[SIM_MEMBERS_MAX];
 static uint8_t bytes[HEAD_SIZE + FILLER_MAX];
+static size_t budget; /* bytes that one member may have under way: what the network moves in some seconds */
 
 /* ------------------------------------------------------------------------------------------------ commands */
 
@@ -142,10 +145,18 @@ static void on_recorded(void *user, int status, struct base_bytes answer)
 
 static void on_pumped(void *user, int status, struct base_bytes answer)
 {
-    struct sim_op *op = &sim_clients.op[(uintptr_t)user];
+    conclude(&sim_clients.op[(uintptr_t)user], status, answer);
+}
 
-    pumps[op->node].under_way--;
-    conclude(op, status, answer);
+/* What a pump gave up is still on its way: only its application makes room for more. */
+void sim_clients_applied(int node, size_t number)
+{
+    struct sim_op *op = &sim_clients.op[number];
+
+    if (op->is_pumped && op->node == node && op->life == sim.node[node].life) {
+        pumps[node].under_way--;
+        pumps[node].bytes -= HEAD_SIZE + op->filler;
+    }
 }
 
 static void on_probed(void *user, int status, struct base_bytes answer)
@@ -216,15 +227,17 @@ static void pump_some(void *object, uint64_t number)
     int burst = 1 + (int)sim_below((uint64_t)p->burst);
 
     (void)number;
-    for (int i = 0; i < burst && p->under_way < UNDER_WAY_MAX; i++) {
+    for (int i = 0; i < burst && p->under_way < UNDER_WAY_MAX && p->bytes < budget; i++) {
         struct sim_op *op =
             new_op(p->node, LINEAR_ADD, (uint8_t)(HISTORY_MAX + sim_below(SIM_KEYS - HISTORY_MAX)), 1, 0);
 
+        op->is_pumped = true;
         op->filler = sim_chance(20) ? (uint32_t)sim_below(p->filler) : (uint32_t)sim_below(64);
         if (!submit(op, on_pumped)) {
             return;
         }
         p->under_way++;
+        p->bytes += HEAD_SIZE + op->filler;
     }
 }
 
@@ -265,6 +278,16 @@ void sim_clients_start(int node)
         recorders[node][i].is_busy = false;
     }
     pumps[node].under_way = 0;
+    pumps[node].bytes = 0;
+}
+
+/* One segment, of half the greatest size in the mean, moves per round trip. */
+static size_t draw_budget(void)
+{
+    base_time trip = 2 * (sim_weather.delay_min + (sim_weather.delay_max - sim_weather.delay_min) / 4) + BASE_US(100);
+    uint64_t moved = BASE_S(2) / trip * sim_weather.chunk_max / 2;
+
+    return (size_t)(moved < 2000 ? 2000 : moved > (4u << 20) ? 4u << 20 : moved) / (size_t)sim_group.count;
 }
 
 void sim_clients_begin(void)
@@ -273,11 +296,13 @@ void sim_clients_begin(void)
 
     sim_clients = (struct sim_clients){.op = real_calloc(OPS_MAX, sizeof *sim_clients.op)};
     CHECK(sim_clients.op != NULL);
+    budget = draw_budget();
     for (int n = 0; n < sim_group.count; n++) {
         pumps[n] = (struct pump){.node = n,
                                  .burst = 1 + (int)sim_delay(0, 60),
                                  .think = BASE_MS(2) + sim_delay(0, BASE_MS(1000)),
                                  .filler = fillers[sim_below(sizeof fillers / sizeof fillers[0])]};
+        pumps[n].filler = pumps[n].filler < budget ? pumps[n].filler : (uint32_t)budget;
         sim_at(sim.now, turn_pump, &pumps[n], 0);
         for (int i = 0; i < RECORDERS; i++) {
             recorders[n][i] = (struct recorder){.node = n, .think = BASE_MS(5) + sim_delay(0, BASE_MS(700))};

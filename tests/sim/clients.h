@@ -27,6 +27,7 @@ struct sim_op {
     enum linear_kind kind;
     uint8_t key;
     bool is_recorded; /* belongs to a history that is checked */
+    bool is_pumped;
     uint64_t a, b;
     uint32_t filler; /* bytes added to the command */
     enum sim_outcome outcome;
@@ -57,5 +58,7 @@ int64_t sim_clients_probe(int node);
 
 /* Applies a command to a machine; its answer. *ret_op: which operation it was. */
 uint64_t sim_clients_apply(struct sim_machine *machine, const struct replica_command *command, size_t *ret_op);
+/* An operation was applied on this node. */
+void sim_clients_applied(int node, size_t op);
 
 #endif
