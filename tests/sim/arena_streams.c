@@ -367,7 +367,7 @@ static int node_numbers[SIM_NODES_MAX];
 static void on_event(void *user, const struct base_event *e)
 {
     (void)user;
-    sim_cover_event(e->object, e->name, e->text);
+    sim_cover_branch(e);
     sim_trace("node %d %s %llu %s%s%s", *(int *)user, e->object, (unsigned long long)e->id, e->name,
               e->text == NULL ? "" : ": ", e->text == NULL ? "" : e->text);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group};
 
@@ -18,6 +19,9 @@ struct run_options {
     int members;
     unsigned faults;
     const char *trace;
+    const char *list;  /* a file of seeds */
+    const char *marks; /* a file of branches that must be reached */
+    uint64_t seconds;  /* of the real clock; 0: no limit */
     bool wants_coverage, must_cover, is_quiet, keeps_going;
 };
 
@@ -30,11 +34,14 @@ static const char help[] =
     "  --seed N         one run; prints the hash of its trace\n"
     "  --from N         the first of several seeds (default 1)\n"
     "  --runs N         how many (default 100)\n"
+    "  --seeds FILE     the seeds that stand in a file, one a line, # begins a comment; before those of --runs\n"
+    "  --seconds N      stop after so many seconds, whatever --runs says\n"
     "  --members N      of the group (arenas with one)\n"
     "  --faults LIST    only these kinds: cut,flap,udp,forge,reset,pause,clock,redirect,lag,nat,kill\n"
     "  --trace FILE     write the whole trace (- for stdout)\n"
     "  --coverage       print how often each fault and each branch of the protocol was hit\n"
-    "  --must-cover     fail when a fault was never hit\n"
+    "  --must-cover     fail when a fault of this arena was never hit\n"
+    "  --marks FILE     fail when a branch that stands in a file was never reached\n"
     "  --keep-going     do not stop at the first run that fails; only the last lines of a failure are told\n"
     "  --quiet          no progress\n"
     "  --help           this text\n"
@@ -104,25 +111,20 @@ static int usage(const char *why, const char *what)
 static int parse(struct run_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"arena", required_argument, NULL, 'a'},
-        {"seed", required_argument, NULL, 's'},
-        {"from", required_argument, NULL, 'f'},
-        {"runs", required_argument, NULL, 'r'},
-        {"members", required_argument, NULL, 'm'},
-        {"faults", required_argument, NULL, 'F'},
-        {"trace", required_argument, NULL, 't'},
-        {"coverage", no_argument, NULL, 'c'},
-        {"must-cover", no_argument, NULL, 'C'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"keep-going", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"arena", required_argument, NULL, 'a'},   {"seed", required_argument, NULL, 's'},
+        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
+        {"members", required_argument, NULL, 'm'}, {"faults", required_argument, NULL, 'F'},
+        {"trace", required_argument, NULL, 't'},   {"coverage", no_argument, NULL, 'c'},
+        {"must-cover", no_argument, NULL, 'C'},    {"quiet", no_argument, NULL, 'q'},
+        {"seeds", required_argument, NULL, 'S'},   {"seconds", required_argument, NULL, 'T'},
+        {"marks", required_argument, NULL, 'M'},   {"keep-going", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     uint64_t number = 0;
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("sfrm", c) != NULL && !parse_number(optarg, &number)) {
+        if (strchr("sfrmT", c) != NULL && !parse_number(optarg, &number)) {
             return usage("not a number", optarg);
         }
         switch (c) {
@@ -163,6 +165,17 @@ static int parse(struct run_options *o, int argc, char **argv)
         case 'C':
             o->must_cover = true;
             break;
+        case 'S':
+            o->list = optarg;
+            o->runs = 0;
+            break;
+        case 'T':
+            o->seconds = number;
+            o->runs = UINT64_MAX;
+            break;
+        case 'M':
+            o->marks = optarg;
+            break;
         case 'k':
             o->keeps_going = true;
             break;
@@ -177,6 +190,61 @@ static int parse(struct run_options *o, int argc, char **argv)
         }
     }
     return optind < argc ? usage("an argument too many", argv[optind]) : 0;
+}
+
+/* The known seeds: those of a file. */
+static int run_list(const struct run_options *o)
+{
+    FILE *file = fopen(o->list, "r");
+    struct run_options one = *o;
+    char line[256];
+    int failed = 0;
+
+    if (file == NULL) {
+        return usage("cannot read", o->list);
+    }
+    while (fgets(line, sizeof line, file) != NULL && (failed == 0 || o->keeps_going)) {
+        uint64_t seed = strtoull(line, NULL, 0);
+
+        if (line[0] >= '0' && line[0] <= '9') {
+            one.runs = 2; /* tells only what fails */
+            failed += run_one(&one, seed);
+        }
+    }
+    fclose(file);
+    return failed;
+}
+
+static int run_many(const struct run_options *o)
+{
+    time_t end = time(NULL) + (time_t)o->seconds;
+    uint64_t done = 0;
+    int failed = 0;
+
+    while (done < o->runs && (failed == 0 || o->keeps_going) && (o->seconds == 0 || time(NULL) < end)) {
+        failed += run_one(o, o->from + done);
+        print_progress(o, ++done);
+    }
+    if (o->seconds != 0) {
+        printf("%llu runs from seed %llu\n", (unsigned long long)done, (unsigned long long)o->from);
+    }
+    return failed;
+}
+
+static int judge_coverage(const struct run_options *o)
+{
+    int failed = 0;
+
+    if (o->wants_coverage) {
+        sim_cover_print(stdout);
+    }
+    if (o->must_cover && !sim_cover_is_complete(stdout, o->arena->faults)) {
+        failed = 1;
+    }
+    if (o->marks != NULL && !sim_cover_has_marks(stdout, o->marks)) {
+        failed = 1;
+    }
+    return failed;
 }
 
 int main(int argc, char **argv)
@@ -196,18 +264,17 @@ int main(int argc, char **argv)
         sim_trace_begin(file);
     }
     o.faults &= o.arena->faults;
-    for (uint64_t i = 0; i < o.runs && (failed == 0 || o.keeps_going); i++) {
-        failed += run_one(&o, o.from + i);
-        print_progress(&o, i + 1);
+    if (o.list != NULL) {
+        failed = run_list(&o);
     }
-    if (o.wants_coverage) {
-        sim_cover_print(stdout);
+    if (failed == 0) {
+        failed = run_many(&o);
     }
-    if (o.must_cover && failed == 0 && !sim_cover_is_complete(stdout)) {
-        failed = 1;
+    if (failed == 0) {
+        failed = judge_coverage(&o);
     }
-    if (o.runs > 1) {
-        printf("[  PASSED  ] %d test(s).\n", failed == 0 ? 1 : 0);
+    if (o.runs != 1) {
+        printf(failed == 0 ? "[       OK ] %s\n" : "[  FAILED  ] %s\n", o.arena->name);
     }
     return failed == 0 ? 0 : 1;
 }
