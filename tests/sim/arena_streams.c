@@ -49,8 +49,7 @@ struct end {
 struct talk {
     uint64_t key;
     struct end end[2];
-    uint64_t header; /* bytes of the key that the server has read */
-    uint8_t header_bytes[8];
+    uint32_t binding; /* the address its client had behind its NAT at first */
 };
 
 struct sim_arena_stats sim_arena_stats;
@@ -444,6 +443,7 @@ static void open_talk(void *object, uint64_t number)
     t->key = base_rng_next(&sim.rng);
     t->end[CLIENT] = (struct end){.node = node, .life = sim.node[node].life, .goal = 8 + sim_delay(0, 400000)};
     t->end[SERVER].node = server;
+    t->binding = sim_net_rebound(node);
     rtcp_stream_options_default(&o);
     o.ring = a.ring[CLIENT];
     o.retry_refused = true;
@@ -510,6 +510,9 @@ static bool is_settled(const struct talk *t)
 
     if (!is_alive(c)) {
         return true; /* the server keeps its end: nothing proves that the client is gone */
+    }
+    if (c->is_over && c->status == BASE_E_CLOSED && sim_net_rebound(c->node) != t->binding) {
+        return true; /* aborted while cut off, and its NAT forgot it: the server cannot ask anybody any more */
     }
     return c->is_over && (!server_known || s->is_over || !is_alive(s));
 }

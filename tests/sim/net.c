@@ -46,6 +46,11 @@ void sim_net_rebind(int node)
     binding[node]++;
 }
 
+uint32_t sim_net_rebound(int node)
+{
+    return binding[node];
+}
+
 int sim_net_where(uint32_t ip)
 {
     int node = sim_node_of_ip(ip);

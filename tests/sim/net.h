@@ -51,6 +51,8 @@ int sim_net_forget(int a, int b, int count);
 int sim_net_mute(int a, int b, int count);
 /* A NAT gives a node another address for its datagrams; what is sent to the former one is lost. */
 void sim_net_rebind(int node);
+/* How often that happened to a node. */
+uint32_t sim_net_rebound(int node);
 /* Repeats, unchanged, datagrams that were seen before, from wherever they came. */
 int sim_net_replay(int count);
 /* Sends datagrams with changed bytes, or nonsense, to a node's control port. */
