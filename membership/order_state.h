@@ -23,6 +23,7 @@
 
 #define ORDER_NOLEADER_AFTER BASE_S(1)
 #define ORDER_STALLED_AFTER  10 /* times T without a quorum of acks moving (rule 6) */
+#define ORDER_STALLED_TWICE  6  /* how often that is doubled while nothing gets settled (T08) */
 
 /* What this member keeps of one member of the view, itself included. */
 struct order_seat {
@@ -134,6 +135,7 @@ struct order {
     base_time next_beat;
     uint64_t quorum_acked; /* greatest index that a majority acked */
     base_time moved;       /* when that last rose, or nothing was in flight */
+    uint32_t stalls;       /* how often we abdicated for that, since the last entry that was settled */
     base_time led_since;
     bool has_quorum;
     base_time quorum_since;

@@ -49,6 +49,13 @@ static base_time quorum_answered(const struct order *o)
     return quorum_value(&o->quorum, answered);
 }
 
+/* On a slow link the bytes that wait in the channel may need longer than any fixed time, and each new leader adds some:
+ * the time doubles until something gets settled (T08). */
+static base_time patience(const struct order *o)
+{
+    return (base_time)ORDER_STALLED_AFTER * timeout_of(o) << o->stalls;
+}
+
 static const char *reason_to_abdicate(struct order *o)
 {
     if (base_time_since(o->now, quorum_answered(o)) > timeout_of(o)) {
@@ -57,7 +64,8 @@ static const char *reason_to_abdicate(struct order *o)
     if (o->commit == o->log.last.index) {
         o->moved = o->now;
     }
-    if (base_time_since(o->now, o->moved) > ORDER_STALLED_AFTER * timeout_of(o)) {
+    if (base_time_since(o->now, o->moved) > patience(o)) {
+        o->stalls += o->stalls < ORDER_STALLED_TWICE ? 1 : 0;
         return "no majority acknowledges entries";
     }
     return NULL;

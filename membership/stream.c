@@ -66,6 +66,7 @@ static void settle(struct order *o)
     }
     if (index > o->commit && log_at(&o->log, index, &place) && place.term == o->term) {
         o->commit = index;
+        o->stalls = 0;
     }
     update_low(o);
 }
@@ -294,6 +295,7 @@ static void learn(struct order *o, const struct message *m, uint64_t upto)
     o->heard = m->batch.commit > o->heard ? m->batch.commit : o->heard;
     if (least(o->heard, o->verified) > o->commit) {
         o->commit = least(o->heard, o->verified);
+        o->stalls = 0;
     }
     if (least(m->batch.low, o->commit) > o->low) {
         o->low = least(m->batch.low, o->commit);

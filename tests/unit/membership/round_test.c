@@ -155,6 +155,39 @@ static void entries_that_no_majority_acknowledges_for_ten_t_end_a_leader(void **
     one_close(&one);
 }
 
+/* T08: with a fixed time, leaders would follow each other for ever on a link that needs longer; found by the simulator.
+ */
+static void each_leadership_that_settles_nothing_may_last_twice_as_long(void **state)
+{
+    struct one one;
+    struct message ack;
+    base_time start;
+
+    (void)state;
+    one_open(&one, 3);
+    for (unsigned i = 0; i < 9; i++) {
+        base_time patience = (base_time)10 * ONE_T << (i < 6 ? i : 6);
+
+        one_lead(&one);
+        start = one.now;
+        pass_answered(&one, 2, 2 * patience);
+        assert_true(one_is(&one, "follower"));
+        assert_true(one.now - start >= patience && one.now - start <= patience + ONE_T);
+    }
+    one_lead(&one);
+    one_sync(&one, 2, 0, 0);
+    one_drain(&one, 2);
+    ack = one_ack(one_stats(&one).term, one_stats(&one).last);
+    assert_int_equal(one_give(&one, 2, &ack), 0);
+    assert_int_equal(one_stats(&one).commit, one_stats(&one).last);
+    assert_int_equal(one_submit(&one, "a"), 0);
+    start = one.now;
+    pass_answered(&one, 2, 100 * ONE_T);
+    assert_true(one_is(&one, "follower"));
+    assert_true(one.now - start <= 11 * ONE_T); /* something was settled: patience begins anew */
+    one_close(&one);
+}
+
 static void a_stuck_disk_withholds_beats(void **state)
 {
     struct one one;
@@ -409,6 +442,7 @@ int main(void)
         cmocka_unit_test(a_majority_of_answers_keeps_a_leader),
         cmocka_unit_test(late_answers_of_old_rounds_prove_nothing),
         cmocka_unit_test(entries_that_no_majority_acknowledges_for_ten_t_end_a_leader),
+        cmocka_unit_test(each_leadership_that_settles_nothing_may_last_twice_as_long),
         cmocka_unit_test(a_stuck_disk_withholds_beats),
         cmocka_unit_test(a_follower_answers_each_round_once_and_on_the_votes_lane),
         cmocka_unit_test(old_rounds_do_not_put_off_suspicion),
