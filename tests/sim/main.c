@@ -74,12 +74,25 @@ static int run_one(const struct run_options *o, uint64_t seed)
     return is_failed ? 1 : 0;
 }
 
+static void print_counts(FILE *file, const struct run_options *o)
+{
+    const struct sim_arena_stats *s = &sim_arena_stats;
+
+    if (o->arena == &sim_arena_streams) {
+        fprintf(file, "%llu streams, %llu MiB", (unsigned long long)s->streams, (unsigned long long)(s->bytes >> 20));
+    } else {
+        fprintf(file, "%llu entries delivered, %llu answers, %llu unknown, %llu elections, %llu runs stuck for cause",
+                (unsigned long long)s->entries, (unsigned long long)s->answers, (unsigned long long)s->unknown,
+                (unsigned long long)s->elections, (unsigned long long)s->stuck);
+    }
+    fprintf(file, ", %llu faults\n", (unsigned long long)sim_faults_done);
+}
+
 static void print_progress(const struct run_options *o, uint64_t done)
 {
     if (!o->is_quiet && o->runs > 1 && (done % 50 == 0 || done == o->runs)) {
-        fprintf(stderr, "%llu of %llu runs, %llu streams, %llu MiB, %llu faults\n", (unsigned long long)done,
-                (unsigned long long)o->runs, (unsigned long long)sim_arena_stats.streams,
-                (unsigned long long)(sim_arena_stats.bytes >> 20), (unsigned long long)sim_faults_done);
+        fprintf(stderr, "%llu of %llu runs, ", (unsigned long long)done, (unsigned long long)o->runs);
+        print_counts(stderr, o);
     }
 }
 
