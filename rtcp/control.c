@@ -239,6 +239,10 @@ static void heard(struct rtcp_session *s, base_time now, const struct rtcp_addre
         if (s->path == RTCP_PATH_ATTACHED && rtcp_session_is_busy(s)) {
             rtcp_control_probe(s, now, false); /* the path is back: our next probe must not wait its turn */
         }
+        if (s->reliable.type != 0) {
+            s->reliable.gap = RTCP_RELIABLE_FIRST; /* nor must a WAKE or CLOSE */
+            send_reliable(s, now);
+        }
     }
     if (s->route != NULL) {
         rtcp_route_heard(s->route, now, from);
@@ -332,6 +336,11 @@ static void on_wake(struct rtcp_session *s, base_time now, uint32_t attempt)
     }
 }
 
+static bool has_route(const struct rtcp_session *s)
+{
+    return s->route != NULL && rtcp_route_is_valid(s->route);
+}
+
 static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wire_control *c, uint64_t final)
 {
     switch ((enum rtcp_wire_type)c->type) {
@@ -348,6 +357,9 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
         break;
     case RTCP_WIRE_CLOSE:
         rtcp_closing_peer_said(s, now, final, true);
+        if (s->life != RTCP_LIFE_DEAD && rtcp_closing_is_said(s) && !has_route(s)) {
+            rtcp_session_say(s, RTCP_WIRE_CLOSE, true); /* a CLOSE answers a CLOSE: where it came from, at once */
+        }
         break;
     case RTCP_WIRE_RESET:
         rtcp_closing_end(s, now, BASE_E_RESET, "the peer's application aborted");

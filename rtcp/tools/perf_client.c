@@ -1,0 +1,215 @@
+/* One measured run of rtcp-perf. The same code for both wires. */
+#include "rtcp/base/bytes.h"
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/base/status.h"
+#include "rtcp/tools/perf.h"
+
+#include <ev.h>
+#include <stdlib.h>
+
+#define CHUNK 65536u
+
+struct client {
+    struct ev_loop *loop;
+    const struct perf_wire *wire;
+    void *context;
+    const char *address;
+    struct perf_run *run;
+    struct perf_conn *conn;
+    uint8_t *message;
+    size_t left_to_send; /* of the message under way */
+    size_t left_to_read; /* of its answer */
+    base_time begun, until, sent_at;
+    bool is_over, has_failed, is_done;
+    uint64_t dialled, closed;
+};
+
+static bool dial(struct client *c);
+static void on_readable(void *user, struct perf_conn *conn);
+static void on_writable(void *user, struct perf_conn *conn);
+static void on_closed(void *user, struct perf_conn *conn);
+
+static const struct perf_calls calls = {on_readable, on_writable, on_closed};
+
+static void keep_latency(struct perf_run *r, uint64_t ns)
+{
+    if (r->latency_count == r->latency_room) {
+        size_t room = r->latency_room == 0 ? 65536 : r->latency_room * 2;
+        uint64_t *more = realloc(r->latency, room * sizeof *more);
+
+        if (more == NULL) {
+            return; /* fewer percentiles, the count stays right */
+        }
+        r->latency = more;
+        r->latency_room = room;
+    }
+    r->latency[r->latency_count++] = ns;
+}
+
+static void hang_up(struct client *c)
+{
+    c->is_over = true;
+    c->wire->hang_up(c->conn);
+}
+
+static void push(struct client *c)
+{
+    while (c->left_to_send > 0) {
+        int64_t n = c->wire->send(c->conn, c->message, c->left_to_send);
+
+        if (n < 0) {
+            c->has_failed = true;
+            hang_up(c);
+            return;
+        }
+        if (n == 0) {
+            return;
+        }
+        c->left_to_send -= (size_t)n;
+    }
+}
+
+/* Sends messages as long as the connection takes them. */
+static void stream(struct client *c)
+{
+    while (!c->is_over) {
+        push(c);
+        if (c->left_to_send > 0 || c->is_over) {
+            return;
+        }
+        c->run->count++;
+        if (c->run->count % 16 == 0 && base_clock_now() >= c->until) {
+            hang_up(c);
+            return;
+        }
+        c->left_to_send = c->run->size;
+    }
+}
+
+static void begin_transaction(struct client *c)
+{
+    c->sent_at = base_clock_now();
+    c->left_to_send = c->run->test == PERF_CRR ? PERF_REQUEST : c->run->size;
+    c->left_to_read = c->run->test == PERF_CRR ? PERF_ANSWER : c->run->size;
+    push(c);
+}
+
+static void end_transaction(struct client *c)
+{
+    base_time now = base_clock_now();
+
+    keep_latency(c->run, now - c->sent_at);
+    c->run->count++;
+    if (c->run->test != PERF_CRR && now < c->until) {
+        begin_transaction(c);
+        return;
+    }
+    hang_up(c); /* as with close(): the next one need not wait for it */
+    if (c->run->test == PERF_CRR && now < c->until) {
+        c->has_failed = !dial(c);
+    }
+}
+
+static void on_readable(void *user, struct perf_conn *conn)
+{
+    struct client *c = user;
+    static uint8_t bytes[CHUNK];
+    int64_t n = c->wire->recv(conn, bytes, sizeof bytes);
+
+    if (conn != c->conn || c->is_over || n == 0) {
+        return;
+    }
+    if (n < 0) {
+        c->has_failed = true;
+        hang_up(c);
+        return;
+    }
+    c->left_to_read -= (size_t)n < c->left_to_read ? (size_t)n : c->left_to_read;
+    if (c->left_to_read == 0 && c->run->test != PERF_STREAM) {
+        end_transaction(c);
+    }
+}
+
+static void on_writable(void *user, struct perf_conn *conn)
+{
+    struct client *c = user;
+
+    if (conn != c->conn || c->is_over) {
+        return;
+    }
+    if (c->run->test == PERF_STREAM) {
+        stream(c);
+        return;
+    }
+    push(c);
+    if (c->run->test == PERF_RR && c->left_to_send == 0 && c->left_to_read == 0 && !c->is_over) {
+        begin_transaction(c); /* the order is out */
+    }
+}
+
+static bool dial(struct client *c)
+{
+    uint8_t order[PERF_ORDER_SIZE] = {(uint8_t)c->run->test};
+    uint8_t first[PERF_ORDER_SIZE + PERF_REQUEST] = {0};
+
+    base_put32(order + 4, c->run->size);
+    c->is_over = false;
+    if (c->run->test == PERF_CRR) {
+        c->sent_at = base_clock_now();
+    }
+    c->conn = c->wire->connect(c->context, c->address, &calls, c);
+    if (c->conn == NULL) {
+        return false;
+    }
+    c->dialled++;
+    /* The order goes first; in CRR together with the request. */
+    base_copy(first, order, sizeof order);
+    if (c->run->test == PERF_CRR) {
+        base_copy(c->message, first, sizeof first);
+        c->left_to_send = sizeof first;
+        c->left_to_read = PERF_ANSWER;
+    } else {
+        base_copy(c->message, order, sizeof order);
+        c->left_to_send = sizeof order;
+        c->left_to_read = 0;
+    }
+    push(c); /* what is not taken now goes with on_writable */
+    return true;
+}
+
+static void on_closed(void *user, struct perf_conn *conn)
+{
+    struct client *c = user;
+
+    (void)conn;
+    if (++c->closed < c->dialled && !c->has_failed) {
+        return;
+    }
+    if (c->is_over || c->has_failed) {
+        c->is_done = true;
+        ev_break(c->loop, EVBREAK_ALL);
+    }
+}
+
+int perf_client_run(struct ev_loop *loop, const struct perf_wire *wire, void *context, const char *address,
+                    struct perf_run *run)
+{
+    struct client c = {.loop = loop, .wire = wire, .context = context, .address = address, .run = run};
+
+    c.message = calloc(1, run->size + PERF_ORDER_SIZE + PERF_REQUEST);
+    if (c.message == NULL) {
+        return BASE_E_NOMEM;
+    }
+    c.begun = base_clock_now();
+    c.until = c.begun + (base_time)(run->seconds * 1e9);
+    if (!dial(&c)) {
+        free(c.message);
+        return BASE_E_SYSTEM;
+    }
+    while (!c.is_done) {
+        ev_run(loop, EVRUN_ONCE);
+    }
+    run->took = (double)(base_clock_now() - c.begun) / 1e9;
+    free(c.message);
+    return c.has_failed ? BASE_E_RESET : 0;
+}
