@@ -235,8 +235,11 @@ static int append_status(struct rtcp_session *s, base_time now)
     s->wants_room = true;
     if (s->full_since == 0) {
         s->full_since = now;
-        if (s->is_confirmed || s->opt.is_client) {
-            rtcp_session_say(s, RTCP_WIRE_REQACK, false); /* once on entering full (P16) */
+        if (s->asked_full_at == 0 || s->out.first >= s->asked_full_at + s->out.ring.size / 4) {
+            /* Once on entering full, and not again before a quarter moved: every ACK makes room for an instant, and the
+             * question for the next one would chase it through the ring for ever (P16, P17). */
+            s->asked_full_at = s->out.first + 1;
+            rtcp_session_say(s, RTCP_WIRE_REQACK, false);
         }
     }
     return BASE_E_AGAIN;

@@ -133,9 +133,10 @@ struct rtcp_session {
     uint64_t received; /* bytes copied out of the kernel */
     uint64_t told;     /* count in our last acknowledgement */
     uint32_t peer_ring;
-    base_time oldest_at;  /* about when the oldest unacknowledged byte was taken */
-    uint64_t oldest_upto; /* bytes below were there at that time */
-    base_time full_since; /* 0: the ring has room */
+    base_time oldest_at;    /* about when the oldest unacknowledged byte was taken */
+    uint64_t oldest_upto;   /* bytes below were there at that time */
+    base_time full_since;   /* 0: the ring has room */
+    uint64_t asked_full_at; /* 1 + the acknowledged count when a full ring asked last; 0: it never did */
     base_time received_at;
     bool wants_room; /* the user was told AGAIN */
 
