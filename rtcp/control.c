@@ -307,6 +307,11 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
     if (s->route != NULL) {
         rtcp_route_echoed(s->route, now, from, took);
     }
+    if (!s->opt.is_client && s->path == RTCP_PATH_DETACHED && asked_under == 0 && c->attempt != 0 && s->wake == 0) {
+        s->wake = c->attempt; /* it believes in a connection that ended here: a WAKE that met no connection was lost */
+        rtcp_control_choose(s, now);
+        return;
+    }
     if (s->path != RTCP_PATH_ATTACHED || asked_under != s->live || s->trying != RTCP_TRY_REST) {
         return; /* only replies to probes sent after the current attempt was attached count */
     }

@@ -6,10 +6,14 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#define RUN_SECONDS_MAX 120 /* of the real clock, for one seed: more is an endless loop */
 
 static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group};
 
@@ -49,6 +53,19 @@ static const char help[] =
     "A run that breaks a property prints seed, property, the last events, and the command that replays it.\n"
     "Exit status: 0 all runs passed; 1 one did not; 2 a wrong command line.\n";
 
+/* A broken invariant of the product, or a run that does not end: tell which seed it was. */
+static void on_signal(int number)
+{
+    static const char broken[] = "CHECK: an invariant of the product broke";
+    static const char endless[] = "B3 no busy loop: the run does not end";
+
+    printf("\nFAILED seed %llu: %s\n[  FAILED  ] simulation\n", (unsigned long long)sim.seed,
+           number == SIGALRM ? endless : broken);
+    fflush(stdout);
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
 static int run_one(const struct run_options *o, uint64_t seed)
 {
     uint64_t hash;
@@ -56,6 +73,7 @@ static int run_one(const struct run_options *o, uint64_t seed)
     char failure[sizeof sim.failure];
 
     sim_begin(seed);
+    alarm(RUN_SECONDS_MAX);
     o->arena->run(o->faults, o->members);
     hash = sim.hash;
     is_failed = sim.is_failed;
@@ -81,9 +99,12 @@ static void print_counts(FILE *file, const struct run_options *o)
     if (o->arena == &sim_arena_streams) {
         fprintf(file, "%llu streams, %llu MiB", (unsigned long long)s->streams, (unsigned long long)(s->bytes >> 20));
     } else {
-        fprintf(file, "%llu entries delivered, %llu answers, %llu unknown, %llu elections, %llu runs stuck for cause",
+        fprintf(file,
+                "%llu entries delivered, %llu answers, %llu unknown, %llu elections, %llu of %llu histories undecided, "
+                "%llu runs stuck for cause",
                 (unsigned long long)s->entries, (unsigned long long)s->answers, (unsigned long long)s->unknown,
-                (unsigned long long)s->elections, (unsigned long long)s->stuck);
+                (unsigned long long)s->elections, (unsigned long long)s->undecided, (unsigned long long)s->histories,
+                (unsigned long long)s->stuck);
     }
     fprintf(file, ", %llu faults\n", (unsigned long long)sim_faults_done);
 }
@@ -276,6 +297,8 @@ int main(int argc, char **argv)
         }
         sim_trace_begin(file);
     }
+    signal(SIGABRT, on_signal);
+    signal(SIGALRM, on_signal);
     o.faults &= o.arena->faults;
     if (o.list != NULL) {
         failed = run_list(&o);

@@ -9,7 +9,7 @@
 
 #define EVENTS_MIN 1024u
 #define TURN_COST  BASE_US(5)
-#define TURNS_MAX  200000u /* in one virtual second: more is a busy loop */
+#define TURNS_MAX  60000u /* in one virtual second: more is a busy loop */
 
 struct sim_event {
     base_time at;
