@@ -317,6 +317,7 @@ void found_receive(struct found *f, uint32_t id, uint64_t incarnation, const str
     if (m->count != f->count || m->vector[place(f, p)] != incarnation) {
         return;
     }
+    p->disagrees = FOUND_REASON_NONE; /* who speaks like this on its link agrees */
     switch (m->kind) {
     case FOUND_SAYS_SEEN:
         receive_seen(f, p, m, now);
@@ -349,8 +350,7 @@ void found_refused(struct found *f, uint32_t id, enum found_reason reason, base_
         refuse(f, id, BASE_E_EXISTS, reason, now);
         return;
     }
-    p->disagrees = reason;
-    p->is_linked = false;
+    p->disagrees = reason; /* a link that lives is kept: the address may lead elsewhere for a moment only */
     if (f->doubt_at == BASE_NEVER) {
         f->doubt_at = base_time_add(now, FOUND_DOUBT * f->repeat);
     }
@@ -367,7 +367,7 @@ static void weigh_doubts(struct found *f, base_time now)
     struct found_peer *last = NULL;
 
     for (uint32_t i = 0; i < f->count; i++) {
-        agreeing += f->peer[i].is_linked ? 1 : 0;
+        agreeing += f->peer[i].is_linked && f->peer[i].disagrees == FOUND_REASON_NONE ? 1 : 0;
         last = f->peer[i].disagrees != FOUND_REASON_NONE ? &f->peer[i] : last;
     }
     f->doubt_at = last == NULL ? BASE_NEVER : base_time_add(now, FOUND_DOUBT * f->repeat);

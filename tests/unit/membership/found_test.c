@@ -560,6 +560,33 @@ static void a_disagreement_is_forgotten_when_the_link_comes_up(void **state)
     assert_int_equal(f->state, FOUND_GATHERING);
 }
 
+/* Its address led elsewhere for a moment; the link outlived that, so no other link comes up. Found by the simulator. */
+static void a_founder_whose_address_was_wrong_for_a_moment_is_not_forgotten(void **state)
+{
+    struct world *w = world_new(3);
+
+    (void)state;
+    link_up(w, 0, 1);
+    link_up(w, 0, 2);
+    link_up(w, 1, 2);
+    found_refused(&w->node[0].found, 3, FOUND_REASON_PLACE, w->now);
+    for (uint32_t i = 0; i < 3; i++) {
+        pump(w, i);
+    }
+    settle(w);
+    w->now += BASE_S(4);
+    for (uint32_t i = 0; i < 3; i++) {
+        found_expire(&w->node[i].found, w->now);
+        pump(w, i);
+    }
+    settle(w);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(w->node[i].installed);
+        assert_false(w->node[i].refused);
+    }
+    assert_int_equal(w->node[0].found.peer[2].is_opened, true);
+}
+
 static void a_lost_message_is_repeated_until_it_is_answered(void **state)
 {
     struct world *w = world_new(2);
@@ -741,6 +768,7 @@ int main(void)
         cmocka_unit_test(one_that_disagrees_does_not_end_the_others),
         cmocka_unit_test(one_that_nobody_agrees_with_ends_after_a_while),
         cmocka_unit_test(a_disagreement_is_forgotten_when_the_link_comes_up),
+        cmocka_unit_test(a_founder_whose_address_was_wrong_for_a_moment_is_not_forgotten),
         cmocka_unit_test(a_lost_message_is_repeated_until_it_is_answered),
         cmocka_unit_test(a_message_of_another_size_or_self_is_dropped),
         cmocka_unit_test(the_instance_names_name_token_and_vector),
