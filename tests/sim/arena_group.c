@@ -75,6 +75,10 @@ bool sim_group_is_serving(int node)
 
 /* ------------------------------------------------------------------------------------------------ looking inside */
 
+int __real_order_open(const struct order_options *options, const struct order_image *image, base_time now,
+                      struct order **ret_order);
+int __wrap_order_open(const struct order_options *options, const struct order_image *image, base_time now,
+                      struct order **ret_order);
 bool __real_order_poll(struct order *o, struct order_effect *e);
 bool __wrap_order_poll(struct order *o, struct order_effect *e);
 bool __real_order_deliver(struct order *o, struct group_delivery *d);
@@ -82,12 +86,18 @@ bool __wrap_order_deliver(struct order *o, struct group_delivery *d);
 bool __real_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m);
 bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m);
 
+int __wrap_order_open(const struct order_options *options, const struct order_image *image, base_time now,
+                      struct order **ret_order)
+{
+    sim_group.member[sim.current->id].incarnation = options->incarnation;
+    return __real_order_open(options, image, now, ret_order);
+}
+
 /* The driver asks the core in every turn; the oracles look at it then. */
 bool __wrap_order_poll(struct order *o, struct order_effect *e)
 {
     int node = sim.current->id;
 
-    sim_group.member[node].incarnation = o->options.incarnation;
     sim_group.member[node].core = o;
     oracle_order_look(node, o);
     return __real_order_poll(o, e);

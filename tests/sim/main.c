@@ -82,8 +82,9 @@ static int run_one(const struct run_options *o, uint64_t seed)
         if (!o->keeps_going) {
             sim_trace_print_tail(stdout);
         }
-        printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --seed %llu --trace -\n", (unsigned long long)seed,
-               failure, "build/release/tests/sim/sim", o->arena->name, (unsigned long long)seed);
+        printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --members %d --seed %llu --trace -\n",
+               (unsigned long long)seed, failure, "build/release/tests/sim/sim", o->arena->name, o->members,
+               (unsigned long long)seed);
     } else if (o->runs == 1) {
         printf("seed %llu passed, trace hash %016llx, %llu events\n", (unsigned long long)seed,
                (unsigned long long)hash, (unsigned long long)sim.events);

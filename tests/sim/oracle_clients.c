@@ -2,6 +2,7 @@
 #include "tests/sim/oracle_clients.h"
 
 #include "rtcp/base/check.h"
+#include "tests/sim/arena.h"
 #include "tests/sim/oracle_order.h"
 #include "tests/sim/real.h"
 
@@ -9,7 +10,6 @@
 
 static struct {
     bool is_refounded;
-    uint64_t undecided;
 } k;
 
 void oracle_clients_begin(void)
@@ -108,7 +108,8 @@ static void judge_key(struct linear_op *history, uint8_t key, bool is_counter)
         }
     }
     verdict = linear_check(history, count, STEPS_MAX);
-    k.undecided += verdict == LINEAR_UNDECIDED;
+    sim_arena_stats.undecided += verdict == LINEAR_UNDECIDED ? 1 : 0;
+    sim_arena_stats.histories++;
     if (verdict == LINEAR_BAD) {
         sim_fail("K1 linearizable", "the %zu operations on %s %u have no explanation", count,
                  is_counter ? "counter" : "register", key);
@@ -125,9 +126,4 @@ void oracle_clients_judge(void)
         judge_key(history, key, true);
     }
     real_free(history);
-}
-
-uint64_t oracle_clients_undecided(void)
-{
-    return k.undecided;
 }

@@ -19,6 +19,5 @@ void oracle_clients_unknown(const struct sim_op *op, int status);
 void oracle_clients_refound(void);
 /* At the end: the histories. */
 void oracle_clients_judge(void);
-uint64_t oracle_clients_undecided(void);
 
 #endif
