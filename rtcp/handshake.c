@@ -240,13 +240,18 @@ static bool is_request_signed(const struct rtcp_session *s, const struct rtcp_wi
     return rtcp_auth_is_signed(raw.data, RTCP_WIRE_REQUEST, key, received, sent, NULL);
 }
 
-/* Freezes what is readable, then answers. */
-static void take(struct rtcp_session *s, base_time now, const struct rtcp_wire_request *r)
+/* An older attempt whose answer still waits is over: it must not be answered any more, whatever comes of this one. */
+static void overtake(struct rtcp_session *s, base_time now)
 {
     if (s->trying != RTCP_TRY_REST) {
         (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->attempt, 0);
         rtcp_path_move_try(s, now, RTCP_TRY_REST, "overtaken by a newer attempt");
     }
+}
+
+/* Freezes what is readable, then answers. */
+static void take(struct rtcp_session *s, base_time now, const struct rtcp_wire_request *r)
+{
     s->attempt = r->attempt;
     base_copy(s->request_nonce, r->nonce, RTCP_WIRE_NONCE);
     s->peer_ring = r->window;
@@ -281,6 +286,7 @@ enum rtcp_asked rtcp_session_asked(struct rtcp_session *s, base_time now, const 
             return RTCP_ASKED_STALE; /* the client has answered the acceptance: this is a voice from before */
         }
         s->asked_count = s->out.first;
+        overtake(s, now);
         take(s, now, request);
         rtcp_session_check(s);
         return RTCP_ASKED_TAKEN;
@@ -300,6 +306,7 @@ enum rtcp_asked rtcp_session_asked(struct rtcp_session *s, base_time now, const 
         s->was_accepted = true;
         (void)rtcp_session_push(s, RTCP_EFFECT_ACCEPTED, 0, 0);
     }
+    overtake(s, now);
     if (s->written < received) {
         s->written = received;
     }

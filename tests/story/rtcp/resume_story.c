@@ -313,6 +313,34 @@ static void a_freeze_that_outlives_its_attempt_is_undone(void **state)
     duo_end(&d);
 }
 
+/* A slow server still freezes for RESUME 2 when RESUME 3 tells it that the client has shut down, which makes the plain
+ * end of connection 1 a break: attempt 2 must not be answered any more (found by chance, seed 154093). */
+static void an_attempt_that_was_overtaken_during_its_freeze_is_never_answered(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    duo_pair(&d, &o);
+    duo_run(&d, BASE_MS(20));
+    d.host[DUO_SERVER].freeze_delay = BASE_S(8);
+    duo_block_udp(&d, true);
+    duo_cut(&d, duo_live(&d), DUO_CUT_NEAR);
+    duo_run(&d, BASE_MS(500));
+    assert_int_equal(duo_server(&d)->session.trying, RTCP_TRY_FREEZING);
+    duo_send(duo_client(&d), 500);
+    duo_client(&d)->shut_after = true;
+    rtcp_session_eof(&duo_server(&d)->session, d.now, 1);
+    duo_pump(duo_server(&d));
+    duo_server(&d)->session.eof_at = BASE_NEVER / 2; /* still waits for the announcement */
+    duo_run(&d, BASE_S(5));
+    duo_block_udp(&d, false);
+    d.host[DUO_SERVER].freeze_delay = 0;
+    duo_deliver(&d, BASE_S(5));
+    duo_end(&d);
+}
+
 /* ------------------------------------------------------------------------------------------------ slow readers */
 
 static void a_slow_reader_is_never_replaced(void **state)
@@ -534,6 +562,7 @@ int main(void)
         cmocka_unit_test(a_false_alarm_that_is_answered_repeats_nothing_that_was_read),
         cmocka_unit_test(where_nothing_can_be_thawed_a_false_alarm_costs_a_connection),
         cmocka_unit_test(a_freeze_that_outlives_its_attempt_is_undone),
+        cmocka_unit_test(an_attempt_that_was_overtaken_during_its_freeze_is_never_answered),
         cmocka_unit_test(a_slow_reader_is_never_replaced),
         cmocka_unit_test(a_reader_that_sleeps_for_an_hour_is_never_replaced),
         cmocka_unit_test(a_stale_resume_below_what_was_acknowledged_changes_nothing),
