@@ -7,6 +7,7 @@
  */
 #include "membership/forward.h"
 #include "membership/order_state.h"
+#include "membership/role.h"
 
 static struct order_seat *origin_of(struct order *o, const struct entry *entry)
 {
@@ -26,10 +27,11 @@ static bool is_new(struct order *o, const struct entry *entry)
     if (origin == NULL || entry->number <= origin->delivered) {
         return false;
     }
-    origin->delivered = entry->number;
-    if (origin->is_self) {
-        forward_delivered(o, entry->number);
+    if (origin->is_self && !forward_delivered(o, entry->number)) {
+        role_stop(o, "an own command was passed over, or never made"); /* K2: it could never run any more */
+        return false;
     }
+    origin->delivered = entry->number;
     return true;
 }
 
@@ -56,6 +58,9 @@ bool deliver_next(struct order *o, struct group_delivery *ret_delivery)
         if (is_new(o, &entry)) {
             fill(o, &entry, ret_delivery);
             return true;
+        }
+        if (o->role == ROLE_STOPPED) {
+            return false;
         }
     }
     return false;

@@ -45,18 +45,18 @@ int forward_submit(struct order *o, struct base_bytes data, uint64_t *ret_number
     return 0;
 }
 
-void forward_delivered(struct order *o, uint64_t number)
+bool forward_delivered(struct order *o, uint64_t number)
 {
-    if (number <= o->pending_done) {
-        return; /* of an earlier life */
+    if (number != o->pending_done + 1 || number > o->pending.last.index) {
+        return false;
     }
-    CHECK(number <= o->pending.last.index);
     o->pending_done = number;
     log_drop(&o->pending, number);
     if (o->forward_next <= number) {
         o->forward_next = number + 1;
         o->forward_part = 0;
     }
+    return true;
 }
 
 void forward_rewind(struct order *o)
@@ -102,7 +102,7 @@ void forward_pump(struct order *o)
     for (uint32_t i = 0; i < o->seat_count; i++) {
         struct order_seat *seat = &o->seat[i];
 
-        if (seat->expected != 0 && !seat->is_reasked && o->log.bytes < o->options.log_bytes_max) {
+        if (seat->expected != 0 && !seat->is_reasked && log_has_room(o, seat->expected_size)) {
             order_slot(seat, MESSAGE_FORWARD_ASK);
         }
     }
@@ -139,6 +139,7 @@ static int take(struct order *o, struct order_seat *seat, const struct entry *co
     }
     if (!log_has_room(o, command->data.size)) {
         seat->expected = command->number;
+        seat->expected_size = command->data.size;
         seat->is_reasked = false;
         return 0;
     }

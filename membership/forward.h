@@ -34,7 +34,7 @@ BASE_MUST_USE int forward_receive(struct order *o, struct order_seat *seat, cons
 void forward_fill_ask(struct order_seat *seat, struct message *m);
 void forward_receive_ask(struct order *o, struct order_seat *seat, const struct message *m);
 
-/* A command of this member was delivered. */
-void forward_delivered(struct order *o, uint64_t number);
+/* A command of this member is about to be delivered. False: it is not the next one of ours, so the order is broken. */
+BASE_MUST_USE bool forward_delivered(struct order *o, uint64_t number);
 
 #endif

@@ -13,10 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MESSAGE_POSTS_MAX 8           /* fence posts of a SYNC */
-#define MESSAGE_BODY_MAX  (64u << 10) /* bytes of a body: an entry that is larger travels in parts */
-#define MESSAGE_HEAD_MAX  512u        /* bytes of the longest encoded head; wire.c holds to it */
-#define MESSAGE_BEAT_SIZE 32u         /* a beat as it rides in probes of rtcp */
+#define MESSAGE_POSTS_MAX 8                /* fence posts of a SYNC */
+#define MESSAGE_BODY_MAX  (64u << 10)      /* bytes of a body: an entry that is larger travels in parts */
+#define MESSAGE_HEAD_MAX  512u             /* bytes of the longest encoded head; wire.c holds to it */
+#define MESSAGE_BEAT_SIZE 32u              /* a beat as it rides in probes of rtcp */
+#define MESSAGE_TERM_MAX  (UINT64_MAX / 2) /* no member gets near it; whoever names a later term speaks nonsense */
 
 /* Two lanes per pair of members, two rtcp streams, one link (rule 4). */
 enum message_lane {
@@ -34,7 +35,7 @@ enum message_kind {
     MESSAGE_VOTE = 4,        /* V vote: the answer; granted only after it is durable */
     MESSAGE_BEAT = 5,        /* V beat: the leader lives (also in probes: order_beat) */
     MESSAGE_BEAT_ANSWER = 6, /* V answer: always on the votes lane (rule 6); also tells an old leader the newer term */
-    MESSAGE_ABDICATE = 7,    /* V nothing more: the leader of this term leads no longer */
+    MESSAGE_ABDICATE = 7,    /* V nothing more: the leader of this term leads no longer (also in probes) */
     MESSAGE_ACK = 8,         /* V ack: (term, durable index) (rule 2) */
     MESSAGE_FORWARD_ASK = 9, /* V forward_ask: the leader had no room; it has now: forward again from this number */
     MESSAGE_SYNC_ASK = 10,   /* B nothing more: leader to member, once per (term, link) */

@@ -268,6 +268,8 @@ static void drop_old(struct order *o, struct order_seat *seat, const struct mess
     o->dropped_at_door++;
     if (m->kind == MESSAGE_PREVOTE_ASK) {
         election_receive_ask(o, seat, m);
+    } else if (m->kind == MESSAGE_PREVOTE) {
+        election_receive_vote(o, seat, m); /* who grants need not have seen our term: the attempt tells what is meant */
     } else if ((is_of_leader(m->kind) || m->kind == MESSAGE_VOTE_ASK) && seat->id != o->term_leader) {
         seat->answer_round = 0;
         order_slot(seat, MESSAGE_BEAT_ANSWER);
@@ -336,7 +338,7 @@ static bool is_sane(const struct order *o, enum message_lane lane, const struct 
     if (m->kind < MESSAGE_PREVOTE_ASK || m->kind > MESSAGE_KIND_MAX || message_lane(m->kind) != lane) {
         return false;
     }
-    return m->group == o->options.group && m->body.size <= MESSAGE_BODY_MAX;
+    return m->group == o->options.group && m->term <= MESSAGE_TERM_MAX && m->body.size <= MESSAGE_BODY_MAX;
 }
 
 int order_receive(struct order *o, uint32_t member, enum message_lane lane, const struct message *message,

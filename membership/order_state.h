@@ -43,21 +43,22 @@ struct order_seat {
     uint64_t answer_round; /* BEAT_ANSWER; 0: only tells our term */
 
     /* we lead, towards this member; of this term */
-    bool is_asked;       /* SYNC_ASK was pulled on this link */
-    bool is_synced;      /* SYNC was answered on this link: the stream is open */
-    uint64_t next;       /* cursor: the next entry to send */
-    uint64_t part;       /* bytes of that entry sent already */
-    uint64_t acked;      /* durable there and proven by this term's stream */
-    uint64_t told;       /* commit it was told on this link */
-    uint64_t told_low;   /* the same for low */
-    bool has_news;       /* tell commit and low even if no entry goes out */
-    uint64_t sent_upto;  /* the highest index ever sent to it: beyond that, sending is not repeating */
-    uint64_t round;      /* the latest it answered */
-    base_time answered;  /* when that round began */
-    uint64_t taken;      /* number of its last command that is in our log */
-    uint64_t expected;   /* not 0: commands were dropped for want of room; take none before this number */
-    bool is_reasked;     /* FORWARD_ASK for that number went out */
-    struct part command; /* a large one that is not yet whole */
+    bool is_asked;        /* SYNC_ASK was pulled on this link */
+    bool is_synced;       /* SYNC was answered on this link: the stream is open */
+    uint64_t next;        /* cursor: the next entry to send */
+    uint64_t part;        /* bytes of that entry sent already */
+    uint64_t acked;       /* durable there and proven by this term's stream */
+    uint64_t told;        /* commit it was told on this link */
+    uint64_t told_low;    /* the same for low */
+    bool has_news;        /* tell commit and low even if no entry goes out */
+    uint64_t sent_upto;   /* the highest index ever sent to it: beyond that, sending is not repeating */
+    uint64_t round;       /* the latest it answered */
+    base_time answered;   /* when that round began */
+    uint64_t taken;       /* number of its last command that is in our log */
+    uint64_t expected;    /* not 0: commands were dropped for want of room; take none before this number */
+    size_t expected_size; /* bytes of that one */
+    bool is_reasked;      /* FORWARD_ASK for that number went out */
+    struct part command;  /* a large one that is not yet whole */
 
     /* it leads */
     bool is_followed;  /* its SYNC_ASK came on this link in this term: commands may go there */
@@ -151,7 +152,7 @@ struct order {
     bool tells_quorum;
     bool tells_beat;
     bool tells_stop;
-    bool has_beat; /* the last ORDER_BEAT was not empty */
+    bool has_beat; /* ORDER_BEAT is not empty: we lead this term, or have led it */
     const char *stop_reason;
     uint64_t dropped_at_door; /* messages of older terms, rounds and attempts */
 

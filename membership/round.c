@@ -3,6 +3,10 @@
 
 #include "membership/role.h"
 
+/* Flags of a beat in a probe. */
+#define BEAT_HAS_QUORUM 1u
+#define BEAT_ABDICATES  2u
+
 static base_time timeout_of(const struct order *o)
 {
     return o->options.election_timeout;
@@ -150,8 +154,7 @@ void round_abdicate(struct order *o, const char *reason)
     }
     role_move(o, ROLE_FOLLOWER, reason);
     o->is_abdicated = true;
-    o->tells_beat = true;
-    o->has_beat = false;
+    o->tells_beat = true; /* the probes say it, too: they still pass when this process closes */
     role_set_leader(o, 0);
     role_set_quorum(o, false);
     detector_rest(&o->detector, o->now);
@@ -188,16 +191,22 @@ void round_encode(const struct order *o, uint8_t beat[MESSAGE_BEAT_SIZE])
     base_put32(beat + 4, o->options.self);
     base_put64(beat + 8, o->term);
     base_put64(beat + 16, o->round);
-    beat[24] = o->has_quorum ? 1 : 0;
+    beat[24] = o->is_abdicated ? BEAT_ABDICATES : o->has_quorum ? BEAT_HAS_QUORUM : 0;
 }
 
 bool round_decode(const uint8_t beat[MESSAGE_BEAT_SIZE], uint32_t leader, uint32_t group, struct message *m)
 {
-    if (base_get32(beat) != group || base_get32(beat + 4) != leader || base_get64(beat + 8) == 0) {
+    uint64_t term = base_get64(beat + 8);
+
+    if (base_get32(beat) != group || base_get32(beat + 4) != leader || term == 0 || term > MESSAGE_TERM_MAX) {
         return false;
     }
-    *m = (struct message){.kind = MESSAGE_BEAT, .group = group, .term = base_get64(beat + 8)};
+    if ((beat[24] & BEAT_ABDICATES) != 0) {
+        *m = (struct message){.kind = MESSAGE_ABDICATE, .group = group, .term = term};
+        return true;
+    }
+    *m = (struct message){.kind = MESSAGE_BEAT, .group = group, .term = term};
     m->beat.round = base_get64(beat + 16);
-    m->beat.has_quorum = (beat[24] & 1) != 0;
+    m->beat.has_quorum = (beat[24] & BEAT_HAS_QUORUM) != 0;
     return true;
 }

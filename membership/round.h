@@ -27,10 +27,11 @@ void round_abdicate(struct order *o, const char *reason);
 void round_link_up(struct order *o, struct order_seat *seat);
 void round_fill(const struct order *o, const struct order_seat *seat, struct message *m);
 
-/* A beat as it rides in probes: group 4, leader 4, term 8, round 8, flags 1 (1: has a quorum), zeros 7. */
+/* A beat as it rides in probes: group 4, leader 4, term 8, round 8, flags 1 (1: has a quorum, 2: leads no more), zeros
+ * 7. */
 void round_encode(const struct order *o, uint8_t beat[MESSAGE_BEAT_SIZE]);
 
-/* False when it is none, or none of this leader and group. */
+/* A BEAT or an ABDICATE. False when it is none, or none of this leader and group. */
 bool round_decode(const uint8_t beat[MESSAGE_BEAT_SIZE], uint32_t leader, uint32_t group, struct message *m);
 
 #endif

@@ -222,8 +222,9 @@ static int take(struct order *o, struct order_seat *seat, const struct entry *en
             seat->received_again++;
             return 0;
         }
-        if (entry->index <= o->commit) {
-            role_stop(o, "a leader would replace a settled entry");
+        if (entry->index <= o->commit || entry->index <= o->verified) {
+            role_stop(o, entry->index <= o->commit ? "a leader would replace a settled entry"
+                                                   : "a leader would replace an entry of its own stream");
             return BASE_E_CLOSED;
         }
         role_trace(o, "truncated", "entries of an older term that were never settled", seat->id, entry->index - 1);

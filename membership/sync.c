@@ -109,6 +109,7 @@ int sync_receive(struct order *o, struct order_seat *seat, const struct message 
         role_trace(o, "member lost entries", "it acknowledged entries that it no longer has", seat->id, seat->acked);
         return BASE_E_PROTOCOL; /* never overwrite what was promised (T18) */
     }
+    match = match > seat->acked ? match : seat->acked; /* it proved that in this term, whatever the posts leave out */
     seat->is_synced = true;
     seat->has_news = true;
     seat->next = match + 1;

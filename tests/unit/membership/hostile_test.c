@@ -64,7 +64,11 @@ static void fill_batch(struct hostile *h, struct message *m)
 static struct message nonsense(struct hostile *h)
 {
     struct message m = one_message((enum message_kind)(1 + base_rng_below(&h->rng, MESSAGE_KIND_MAX)),
-                                   near(h, one_stats(&h->one).term) % 1000);
+                                   near(h, one_stats(&h->one).term));
+
+    if (base_rng_below(&h->rng, 20) != 0) {
+        m.term %= 1000;
+    }
 
     switch (m.kind) {
     case MESSAGE_PREVOTE_ASK:
@@ -127,7 +131,7 @@ static void attack(struct hostile *h)
     h->refused += status == BASE_E_PROTOCOL;
     h->stopped += status == BASE_E_CLOSED;
     assert_true(status == 0 || status == BASE_E_PROTOCOL || status == BASE_E_CLOSED);
-    if (status == BASE_E_PROTOCOL) {
+    if (status == BASE_E_PROTOCOL || base_rng_below(&h->rng, 10) == 0) {
         order_link_up(h->one.order, from, h->one.now);
     }
 }

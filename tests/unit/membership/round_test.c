@@ -97,7 +97,8 @@ static void without_a_majority_of_answers_a_leader_abdicates_though_idle(void **
     assert_true(one_is(&one, "follower"));
     assert_int_equal(one.leader, 0);
     assert_false(one.has_quorum);
-    assert_int_equal(base_get64(one.beat + 8), 0);
+    assert_int_equal(base_get64(one.beat + 8), 1);
+    assert_int_equal(one.beat[24], 2); /* the probes say it, too */
     for (uint32_t id = 2; id <= 5; id++) {
         assert_true(one_pull(&one, id, MESSAGE_ABDICATE, &m));
     }
@@ -313,6 +314,35 @@ static void a_probe_carries_a_beat(void **state)
     one_close(&one);
 }
 
+static void a_probe_may_say_that_the_leader_leads_no_more(void **state)
+{
+    struct one one;
+    uint8_t beat[MESSAGE_BEAT_SIZE] = {0};
+    base_time began;
+
+    (void)state;
+    one_open(&one, 3);
+    one_follow(&one, 2, 3);
+    base_put32(beat, ONE_GROUP);
+    base_put32(beat + 4, 2);
+    base_put64(beat + 8, 3);
+    beat[24] = 2;
+    order_beat(one.order, 2, beat, one.now);
+    one_turn(&one);
+    assert_int_equal(one.leader, 0);
+    began = one.now;
+    while (!one_is(&one, "pre-candidate")) {
+        one_pass(&one, BASE_MS(1));
+    }
+    assert_true(one.now - began <= ONE_T / 8 + BASE_MS(1)); /* as after ABDICATE */
+    beat[24] = 0;
+    base_put64(beat + 16, 50);
+    order_beat(one.order, 2, beat, one.now); /* late: of a leader that has abdicated */
+    one_turn(&one);
+    assert_int_equal(one.leader, 0);
+    one_close(&one);
+}
+
 static void an_empty_probe_is_no_beat(void **state)
 {
     struct one one;
@@ -449,6 +479,7 @@ int main(void)
         cmocka_unit_test(batches_are_no_sign_of_life),
         cmocka_unit_test(a_new_beat_ends_an_attempt_at_an_election),
         cmocka_unit_test(a_probe_carries_a_beat),
+        cmocka_unit_test(a_probe_may_say_that_the_leader_leads_no_more),
         cmocka_unit_test(an_empty_probe_is_no_beat),
         cmocka_unit_test(a_beat_of_a_newer_term_ends_a_leader),
         cmocka_unit_test(a_leader_of_an_older_term_is_told_the_newer),
