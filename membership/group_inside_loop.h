@@ -35,7 +35,8 @@ struct group {
     struct group_view *view; /* held; NULL before the founding view */
 
     ev_prepare prepare; /* a turn at the end of each turn of the loop that brought work */
-    ev_timer timer;     /* deadlines, and the rest of a long delivery */
+    ev_idle awake;      /* runs while a turn is due, so that the loop does not sleep over it */
+    ev_timer timer;     /* deadlines */
     bool is_due;        /* something happened since the last turn */
     bool is_out;        /* on_excluded was called: nothing more happens */
     uint64_t delivered;
@@ -47,8 +48,11 @@ struct group {
 /* turn_loop.c */
 void group_turn_on_prepare(struct ev_loop *loop, ev_prepare *w, int events);
 void group_turn_on_timer(struct ev_loop *loop, ev_timer *w, int events);
+void group_turn_on_idle(struct ev_loop *loop, ev_idle *w, int events);
+void group_turn_due(struct group *g); /* there is work for a turn */
 void group_turn_arm(struct group *g);
 void group_turn_send(struct group *g);
+void group_turn_say_goodbye(struct group *g); /* abdicates and sends; no callback runs */
 const struct mesh_callbacks *group_turn_mesh_callbacks(void);
 
 #endif

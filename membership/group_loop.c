@@ -184,7 +184,8 @@ static void start_watchers(struct group *g)
     ev_prepare_start(g->loop, &g->prepare);
     ev_timer_init(&g->timer, group_turn_on_timer, 0., 0.);
     g->timer.data = g;
-    g->is_due = true; /* a founder that is alone has something to tell at once */
+    ev_idle_init(&g->awake, group_turn_on_idle);
+    group_turn_due(g); /* a founder that is alone has something to tell at once */
 }
 
 static int open_parts(struct group *g, const struct group_options *o)
@@ -255,9 +256,9 @@ void group_close(struct group *g)
     }
     ev_prepare_stop(g->loop, &g->prepare);
     ev_timer_stop(g->loop, &g->timer);
+    ev_idle_stop(g->loop, &g->awake);
     if (!g->is_out) {
-        order_abdicate(g->order, base_clock_now());
-        group_turn_send(g); /* so that the others elect at once */
+        group_turn_say_goodbye(g); /* so that the others elect at once */
     }
     mesh_close(g->mesh);
     order_close(g->order);
@@ -275,8 +276,8 @@ int group_broadcast(struct group *g, struct base_bytes data, uint64_t *ret_numbe
         return BASE_E_EXCLUDED;
     }
     status = order_submit(g->order, data, base_clock_now(), ret_number);
-    g->is_due = true;
-    return status;
+    group_turn_due(g);
+    return status == BASE_E_CLOSED ? BASE_E_EXCLUDED : status; /* stopped: on_excluded is on its way */
 }
 
 const struct group_view *group_view(const struct group *g)

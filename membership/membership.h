@@ -151,7 +151,10 @@ GROUP_API BASE_MUST_USE int group_found(struct ev_loop *loop, const struct group
 GROUP_API BASE_MUST_USE int group_open(struct ev_loop *loop, const struct group_options *options,
                                        const struct group_callbacks *callbacks, void *user, struct group **ret_group);
 
-/* Ends this process's part: a leader abdicates first. No callback runs any more. Accepts NULL. Not from a callback. */
+/* Ends this process's part, at once: it never waits. A leader abdicates first; the word goes out in a datagram to each
+ * member (best effort: where it is lost, the others notice the silence after the election time-out). Broadcasts that
+ * were taken and not yet delivered may or may not be delivered elsewhere: whoever cares runs the loop until
+ * group_stats().pending is 0 first. No callback runs any more. Accepts NULL. Not from a callback. */
 GROUP_API void group_close(struct group *group);
 
 /* ------------------------------------------------------------------------------------------------ use */
@@ -162,7 +165,7 @@ GROUP_API void group_close(struct group *group);
  *   returns  0 and its number (1, 2, ...; delivery order of one member's messages is number order);
  *            BASE_E_AGAIN (too much pending or the log is full: wait for on_writable),
  *            BASE_E_NOLEADER (no leader for a second: it was not taken and never will be),
- *            BASE_E_RANGE (more than GROUP_MESSAGE_MAX), BASE_E_EXCLUDED.
+ *            BASE_E_RANGE (more than GROUP_MESSAGE_MAX), BASE_E_NOMEM, BASE_E_EXCLUDED.
  */
 GROUP_API BASE_MUST_USE int group_broadcast(struct group *group, struct base_bytes data, uint64_t *ret_number);
 

@@ -96,11 +96,11 @@ void mesh_look(struct mesh *m, struct mesh_peer *p)
     bool has_path = link->pair.state == PAIR_UP && link->lane[LANE_VOTES]->is_attached &&
                     link->lane[LANE_BULK]->is_attached && silence_of(p) < SILENT_MAX;
 
+    if (link->lane[LANE_VOTES] != NULL) {
+        link->lane[LANE_VOTES]->is_cut = !has_path; /* also of a new link that was cut before it was seen */
+    }
     if (has_path != p->has_path) {
         p->has_path = has_path;
-        if (link->lane[LANE_VOTES] != NULL) {
-            link->lane[LANE_VOTES]->is_cut = !has_path;
-        }
         p->paths += has_path ? 1 : 0;
         m->callbacks.on_path(m->user, p->id, has_path);
         m->callbacks.on_room(m->user);

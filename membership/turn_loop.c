@@ -16,9 +16,14 @@
 #define DELIVER_LOOK  16         /* deliveries between two looks at the clock */
 #define ROUNDS_MAX    8          /* of effects and deliveries in one turn */
 
-static void due(struct group *g)
+/* Also called after the group's own turn of this turn of the loop, by whoever works late: the loop must not sleep now.
+ */
+void group_turn_due(struct group *g)
 {
     g->is_due = true;
+    if (!g->is_out && !ev_is_active(&g->awake)) {
+        ev_idle_start(g->loop, &g->awake);
+    }
 }
 
 static uint32_t place(const struct group *g, uint32_t id)
@@ -236,11 +241,14 @@ void group_turn_arm(struct group *g)
     base_time at = base_time_min(order_deadline(g->order), found_deadline(&g->found));
 
     ev_timer_stop(g->loop, &g->timer);
-    if (g->is_out || (at == BASE_NEVER && !g->is_due)) {
+    if (g->is_out || !g->is_due) {
+        ev_idle_stop(g->loop, &g->awake);
+    }
+    if (g->is_out || at == BASE_NEVER) {
         return;
     }
     ev_now_update(g->loop);
-    ev_timer_set(&g->timer, g->is_due ? 0. : (double)base_time_since(at, now) / 1e9, 0.);
+    ev_timer_set(&g->timer, (double)base_time_since(at, now) / 1e9, 0.);
     ev_timer_start(g->loop, &g->timer);
 }
 
@@ -248,13 +256,13 @@ static void turn(struct group *g)
 {
     base_time until = base_time_add(base_clock_now(), DELIVER_SLICE);
 
-    mesh_turn(g->mesh);
     for (unsigned i = 0; i < ROUNDS_MAX && g->is_due && !g->is_out; i++) {
         g->is_due = false;
+        mesh_turn(g->mesh); /* what waited for ordering to be opened, also in the round before */
         take_founding_effects(g);
         take_order_effects(g);
         if (!g->is_out && deliver(g, until)) {
-            g->is_due = true; /* goes on in the next turn of the loop */
+            group_turn_due(g); /* goes on in the next turn of the loop */
             break;
         }
     }
@@ -273,9 +281,32 @@ void group_turn_on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 
     (void)loop;
     (void)events;
-    if (g->is_due && !g->is_out) {
+    if (g->is_out) {
+        ev_idle_stop(g->loop, &g->awake);
+    } else if (g->is_due) {
         turn(g);
     }
+}
+
+/* Being awake is all it is for: the turn runs before the loop would sleep. */
+void group_turn_on_idle(struct ev_loop *loop, ev_idle *w, int events)
+{
+    (void)loop;
+    (void)w;
+    (void)events;
+}
+
+void group_turn_say_goodbye(struct group *g)
+{
+    struct order_effect e;
+
+    order_abdicate(g->order, base_clock_now());
+    while (order_poll(g->order, &e)) {
+        if (e.kind == ORDER_BEAT) {
+            mesh_set_beat(g->mesh, e.beat); /* a datagram each: it arrives before the streams' end does */
+        }
+    }
+    group_turn_send(g);
 }
 
 void group_turn_on_timer(struct ev_loop *loop, ev_timer *w, int events)
@@ -288,7 +319,7 @@ void group_turn_on_timer(struct ev_loop *loop, ev_timer *w, int events)
     if (!g->is_out) {
         found_expire(&g->found, now);
         order_expire(g->order, now);
-        due(g);
+        group_turn_due(g);
     }
 }
 
@@ -301,7 +332,7 @@ static void on_up(void *user, uint32_t id, uint64_t incarnation, bool is_founder
     if (is_founder) { /* who only looks for a group takes no part in founding one */
         found_link_up(&g->found, id, incarnation, base_clock_now());
     }
-    due(g);
+    group_turn_due(g);
 }
 
 static void on_down(void *user, uint32_t id)
@@ -314,7 +345,7 @@ static void on_down(void *user, uint32_t id)
         g->is_ordering[i] = false;
         order_link_down(g->order, id, base_clock_now());
     }
-    due(g);
+    group_turn_due(g);
 }
 
 static int on_frame(void *user, uint32_t id, enum message_lane lane, const struct wire_head *head)
@@ -322,7 +353,7 @@ static int on_frame(void *user, uint32_t id, enum message_lane lane, const struc
     struct group *g = user;
     uint32_t i = place(g, id);
 
-    due(g);
+    group_turn_due(g);
     if (g->is_out) {
         return 0;
     }
@@ -345,7 +376,7 @@ static void on_beat(void *user, uint32_t id, const uint8_t beat[MESSAGE_BEAT_SIZ
 
     if (g->is_ordering[place(g, id)] && !g->is_out) {
         order_beat(g->order, id, beat, base_clock_now());
-        due(g);
+        group_turn_due(g);
     }
 }
 
@@ -363,12 +394,12 @@ static void on_refused(void *user, uint32_t id, enum found_reason reason)
     struct group *g = user;
 
     found_refused(&g->found, id, reason, base_clock_now());
-    due(g);
+    group_turn_due(g);
 }
 
 static void on_room(void *user)
 {
-    due(user);
+    group_turn_due(user);
 }
 
 const struct mesh_callbacks *group_turn_mesh_callbacks(void)

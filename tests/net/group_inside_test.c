@@ -5,6 +5,7 @@
  */
 #include "membership/membership.h"
 #include "rtcp/base/check.h"
+#include "rtcp/base/clock_loop.h"
 
 #include <ev.h>
 #include <netinet/in.h>
@@ -451,6 +452,95 @@ static void what_is_taken_before_the_founding_is_delivered_after_it(void **state
     trio_close(t);
 }
 
+/* A program that works at the end of a turn of the loop, after the deliveries that it answers. */
+struct late {
+    struct trio *trio;
+    ev_io end; /* never started: its event is fed, with the lowest priority */
+    unsigned left;
+};
+
+static struct late late;
+
+static void at_end_of_turn(struct ev_loop *loop, ev_io *w, int events)
+{
+    uint64_t number;
+
+    (void)loop;
+    (void)w;
+    (void)events;
+    late.left--;
+    assert_int_equal(broadcast(&late.trio->node[0], "again", 5, &number), 0);
+}
+
+static void on_deliver_late(void *user, const struct group_delivery *d)
+{
+    on_deliver(user, d);
+    if (late.left > 0) {
+        ev_feed_event(late.trio->loop, &late.end, EV_CUSTOM);
+    }
+}
+
+/* Whatever was taken after the group's turn does not wait until something else wakes the loop. */
+static void a_broadcast_at_the_end_of_a_turn_does_not_sleep(void **state)
+{
+    struct trio *t = trio_new();
+    struct group_options o = options_of(t, 1);
+    struct group_callbacks c = callbacks;
+    base_time began;
+    uint64_t number;
+
+    (void)state;
+    o.member_count = 1;
+    o.election_timeout = BASE_S(6); /* an idle leader sleeps for a quarter of it */
+    c.on_deliver = on_deliver_late;
+    late = (struct late){.trio = t, .left = 20};
+    ev_init(&late.end, at_end_of_turn);
+    ev_set_priority(&late.end, EV_MINPRI);
+    assert_int_equal(group_found(t->loop, &o, &c, &t->node[0], &t->node[0].group), 0);
+    while (t->node[0].leader != 1) {
+        ev_run(t->loop, EVRUN_ONCE);
+    }
+    began = base_clock_now();
+    assert_int_equal(broadcast(&t->node[0], "first", 5, &number), 0);
+    run_to_count(t, 21);
+    assert_true(base_clock_now() - began < BASE_S(5)); /* 20 sleeps would be 30 s */
+    trio_close(t);
+}
+
+static bool is_led_again(const struct trio *t)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        if (t->node[i].group != NULL && (t->node[i].leader == 0 || t->node[t->node[i].leader - 1].group == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* R25: a leader that closes tells the others, who need not wait until they miss its beats. */
+static void a_leader_that_closes_is_replaced_at_once(void **state)
+{
+    struct trio *t = trio_new();
+    uint32_t leader;
+    base_time began;
+
+    (void)state;
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        struct group_options o = options_of(t, id);
+
+        o.election_timeout = BASE_S(6);
+        found(t, id, &o);
+    }
+    run_until(t, are_led);
+    leader = t->node[0].leader;
+    group_close(t->node[leader - 1].group);
+    t->node[leader - 1].group = NULL;
+    began = base_clock_now();
+    run_until(t, is_led_again);
+    assert_true(base_clock_now() - began < BASE_S(4)); /* T/8 and an election; the silence would be noticed after T */
+    trio_close(t);
+}
+
 /* K5: nobody has led for a second: not taken, and it never will be. */
 static void nothing_is_taken_when_nobody_leads_for_a_second(void **state)
 {
@@ -653,6 +743,8 @@ int main(void)
         cmocka_unit_test(back_pressure_is_told_and_ends),
         cmocka_unit_test(callbacks_may_broadcast),
         cmocka_unit_test(what_is_taken_before_the_founding_is_delivered_after_it),
+        cmocka_unit_test(a_broadcast_at_the_end_of_a_turn_does_not_sleep),
+        cmocka_unit_test(a_leader_that_closes_is_replaced_at_once),
         cmocka_unit_test(nothing_is_taken_when_nobody_leads_for_a_second),
         cmocka_unit_test(a_member_that_comes_back_is_refused),
         cmocka_unit_test(a_member_that_opens_instead_of_founding_is_refused_by_the_live_group),
