@@ -8,6 +8,7 @@ struct sim_arena_stats {
     uint64_t streams, finished, bytes;                              /* arena of streams */
     uint64_t entries, commands, answers, unknown, views, elections; /* arena of the group */
     uint64_t histories, undecided; /* judged one by one; histories that were too long to judge */
+    uint64_t held;                 /* runs in which a dead or broken member held the log until it was full */
     uint64_t stuck;                /* runs that ended for want of a quorum, and said so */
     uint64_t virtual_ns;
 };

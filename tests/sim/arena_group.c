@@ -43,6 +43,7 @@ static struct {
     unsigned chosen;   /* the majority that is healed first */
     bool may_disagree; /* addresses led elsewhere in this run */
     bool is_held;
+    size_t room; /* the most that a message may carry: small ones show what a batch leaves open */
     int64_t probe[SIM_MEMBERS_MAX];
 } g;
 
@@ -116,7 +117,7 @@ bool __wrap_order_deliver(struct order *o, struct group_delivery *d)
 
 bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m)
 {
-    bool is_there = __real_order_pull(o, member, lane, room, m);
+    bool is_there = __real_order_pull(o, member, lane, room < g.room ? room : g.room, m);
 
     if (is_there) {
         oracle_paper_sent(sim.current->id, member, m);
@@ -378,6 +379,7 @@ static bool is_held(int node)
     }
     if (is_away && is_full && !g.is_held) {
         g.is_held = true;
+        sim_arena_stats.held++;
         sim_trace("node %d waits for a member that is away and holds the log", node);
     }
     return is_away && is_full;
@@ -461,7 +463,7 @@ static bool is_nothing_pending(void)
 /* Everybody has everything (L3); whoever is not in the view knows it (M7). */
 static bool is_all_done(void)
 {
-    bool is_done = is_nothing_pending();
+    bool is_done = is_nothing_pending() || is_held(0);
 
     for (int i = 0; i < sim_group.count; i++) {
         const struct sim_member *m = &sim_group.member[i];
@@ -573,6 +575,7 @@ static void draw_options(int members)
 {
     static const size_t logs[] = {(size_t)1 << 20, (size_t)4 << 20, (size_t)64 << 20, (size_t)64 << 20};
     static const size_t pending[] = {1, 4, 100, 65536, 65536};
+    static const size_t rooms[] = {4096, 4096, 6000, MESSAGE_BODY_MAX};
     base_time slow = 8 * sim_weather.delay_max;
 
     replica_options_default(&g.options);
@@ -583,6 +586,7 @@ static void draw_options(int members)
     g.options.group.election_timeout = BASE_MS(150) + slow + sim_delay(0, BASE_S(1));
     g.options.group.log_bytes_max = logs[sim_below(sizeof logs / sizeof logs[0])];
     g.options.group.pending_max = pending[sim_below(sizeof pending / sizeof pending[0])];
+    g.room = rooms[sim_below(sizeof rooms / sizeof rooms[0])];
     g.options.submit_deadline = BASE_MS(500) + sim_delay(0, BASE_S(20));
     if (sim_chance(300)) {
         memset(g.key, (int)sim_below(256), sizeof g.key);

@@ -102,10 +102,11 @@ static void print_counts(FILE *file, const struct run_options *o)
     } else {
         fprintf(file,
                 "%llu entries delivered, %llu answers, %llu unknown, %llu elections, %llu of %llu histories undecided, "
-                "%llu runs stuck for cause",
+                "%llu logs held by "
+                "a member that was away, %llu runs stuck for want of a quorum",
                 (unsigned long long)s->entries, (unsigned long long)s->answers, (unsigned long long)s->unknown,
                 (unsigned long long)s->elections, (unsigned long long)s->undecided, (unsigned long long)s->histories,
-                (unsigned long long)s->stuck);
+                (unsigned long long)s->held, (unsigned long long)s->stuck);
     }
     fprintf(file, ", %llu faults\n", (unsigned long long)sim_faults_done);
 }

@@ -83,6 +83,45 @@ void oracle_order_start(int node)
 
 /* ------------------------------------------------------------------------------------------------ cores */
 
+/* Whether a member holds this very entry. Of one whose process died it is not known any more: it may have. */
+static bool holds(int node, uint64_t index, uint64_t chain)
+{
+    const struct sim_member *m = &sim_group.member[node];
+    struct log_place here;
+
+    if (!sim.node[node].is_up || m->replica == NULL || m->core == NULL || !m->has_view || m->is_out) {
+        return sim.node[node].life > 1 || !sim.node[node].is_up;
+    }
+    if (m->core->log.base.index >= index) {
+        return true;
+    }
+    return m->core->disk.upto >= index && log_at(&m->core->log, index, &here) && here.hash == chain;
+}
+
+/* R8, R13: what a leader settles a majority holds, on disk; R11: by counting it settles entries of its own term only.
+ */
+static void look_at_majority(int node, const struct order *o)
+{
+    struct log_place last;
+    int holders = 0;
+
+    if (o->role != ROLE_LEADER || o->commit <= c.seen[node].commit || c.seen[node].term != o->term ||
+        !log_at(&o->log, o->commit, &last)) {
+        return;
+    }
+    for (int i = 0; i < sim_group.count; i++) {
+        holders += holds(i, o->commit, last.hash) ? 1 : 0;
+    }
+    if (2 * holders <= sim_group.count) {
+        sim_fail("R8 a majority holds what is settled", "node %d settles %llu, and %d hold it", node,
+                 (unsigned long long)o->commit, holders);
+    }
+    if (last.term != o->term) {
+        sim_fail("R11 only the own term by counting", "node %d leads term %llu and settles %llu of term %llu", node,
+                 (unsigned long long)o->term, (unsigned long long)o->commit, (unsigned long long)last.term);
+    }
+}
+
 static void look_at_leader(int node, const struct order *o)
 {
     uint32_t *leader = &c.leader[o->term % TERMS_MAX];
@@ -141,6 +180,7 @@ void oracle_order_look(int node, const struct order *o)
     }
     look_at_leader(node, o);
     look_at_commit(node, o);
+    look_at_majority(node, o);
     s->term = o->term;
     s->commit = o->commit;
 }

@@ -1,8 +1,10 @@
 /* Oracle of agreement: the properties R of the order, over all members at once.
  *
  * R1 at most one leader per term. R5 the same index holds the same entry, everywhere, for ever. R7 one order without
- * gaps. R10 commit, delivery and term only rise in a process. R14 the state is a function of the order. R18 nothing is
- * delivered beyond what is committed.
+ * gaps. R8, R13 what a
+ * leader settles is held by a majority. R11 by counting only entries of the own term are settled. R10 commit, delivery
+ * and term only rise in a process. R14 the state is a function of the order. R18 nothing is delivered beyond what is
+ * committed.
  *
  * Owns a canonical array, outside the nodes: the first member that commits or delivers an index fixes it.
  */
