@@ -11,6 +11,7 @@
  */
 #include "tests/sim/arena_group.h"
 
+#include "membership/mesh_inside_loop.h"
 #include "membership/role.h"
 #include "tests/sim/arena.h"
 #include "tests/sim/clients.h"
@@ -125,6 +126,26 @@ bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane,
     return is_there;
 }
 
+int __real_order_receive(struct order *o, uint32_t member, enum message_lane lane, const struct message *m,
+                         base_time now);
+int __wrap_order_receive(struct order *o, uint32_t member, enum message_lane lane, const struct message *m,
+                         base_time now);
+void __real_mesh_turn(struct mesh *mesh);
+void __wrap_mesh_turn(struct mesh *mesh);
+
+int __wrap_order_receive(struct order *o, uint32_t member, enum message_lane lane, const struct message *m,
+                         base_time now)
+{
+    oracle_order_heard(sim.current->id, member, m);
+    return __real_order_receive(o, member, lane, m, now);
+}
+
+void __wrap_mesh_turn(struct mesh *mesh)
+{
+    sim_group.member[sim.current->id].mesh = mesh;
+    __real_mesh_turn(mesh);
+}
+
 /* ------------------------------------------------------------------------------------------------ callbacks */
 
 static void apply(void *user, const struct replica_command *command, struct replica_answer *answer)
@@ -153,6 +174,8 @@ static void on_view(void *user, const struct group_view *view, const struct grou
 static void close_one(void *object, uint64_t node)
 {
     (void)object;
+    sim_group.member[node].mesh = NULL;
+    sim_group.member[node].core = NULL;
     replica_close(sim_group.member[node].replica);
     sim_group.member[node].replica = NULL;
 }
@@ -270,6 +293,37 @@ static bool may_kill(int node)
     }
     sim_group.was_killed = sim_group.was_killed || (may && sim.node[node].is_up);
     return may;
+}
+
+/* One session of a link ends (rule 4): what a protocol error, or an operator, would do. */
+static void end_session(void *object, uint64_t number)
+{
+    struct mesh *mesh = object;
+    struct mesh_peer *p = &mesh->peer[number % mesh->count];
+    struct lane *lane = p->current.lane[number >> 32 & 1];
+
+    if (lane != NULL && lane->stream != NULL && !lane->is_closed) {
+        sim_trace("the session of lane %u to member %u ends", (unsigned)(number >> 32 & 1), p->id);
+        sim_cover_event("group", "session ended", "by hand");
+        sim_group.has_ended_sessions = true;
+        rtcp_close(lane->stream, RTCP_LINGER_ABORT);
+    }
+}
+
+static void end_sessions(void *object, uint64_t until)
+{
+    int node = (int)sim_below((uint64_t)sim_group.count);
+    uint64_t number = sim_below(UINT64_MAX);
+    struct mesh *mesh = sim_group.member[node].mesh;
+
+    (void)object;
+    if (sim.now >= until) {
+        return;
+    }
+    if (sim.node[node].is_up && !sim.node[node].is_paused && mesh != NULL && mesh->count > 0) {
+        sim_in_node(&sim.node[node], end_session, mesh, number);
+    }
+    sim_at(sim.now + sim_delay(BASE_MS(10), BASE_S(6)), end_sessions, NULL, until);
 }
 
 /* ------------------------------------------------------------------------------------------------ phases */
@@ -623,10 +677,11 @@ static void begin(unsigned faults, int members)
 
 static void run(unsigned faults, int members)
 {
+    static const int sizes[] = {3, 3, 3, 3, 3, 5, 5, 2, 1, 4, 7};
     base_time begun = sim.now;
     base_time calm_at;
 
-    begin(faults, members < SIM_MEMBERS_MAX ? members : SIM_MEMBERS_MAX);
+    begin(faults, members == 0 ? sizes[sim_below(sizeof sizes / sizeof sizes[0])] : members);
     if (sim_chance(750)) { /* else the group is founded in the storm */
         if (!wait_for(is_founded, FOUND_LIMIT) && !sim.is_failed) {
             tell_state("L1 a group is founded in peace");
@@ -634,6 +689,9 @@ static void run(unsigned faults, int members)
     }
     calm_at = sim.now + STORM;
     sim_faults_begin(calm_at);
+    if (sim_chance(150)) {
+        end_sessions(NULL, calm_at);
+    }
     sim_run(calm_at, NULL);
     if (!sim.is_failed) {
         judge_liveness();

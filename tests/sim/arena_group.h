@@ -27,6 +27,7 @@ struct sim_member {
     uint32_t life;           /* of the process */
     uint64_t incarnation;    /* as its core says; 0: not seen yet */
     const struct order *core;
+    struct mesh *mesh;
     bool has_view;
     bool is_out; /* on_excluded came */
     int out_status;
@@ -36,7 +37,8 @@ struct sim_member {
 struct sim_group {
     int count;
     struct sim_member member[SIM_MEMBERS_MAX];
-    bool was_killed; /* some process of this run was killed */
+    bool was_killed;         /* some process of this run was killed */
+    bool has_ended_sessions; /* some session between living members was ended by hand */
 };
 
 extern struct sim_group sim_group;

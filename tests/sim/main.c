@@ -40,7 +40,7 @@ static const char help[] =
     "  --runs N         how many (default 100)\n"
     "  --seeds FILE     the seeds that stand in a file, one a line, # begins a comment; before those of --runs\n"
     "  --seconds N      stop after so many seconds, whatever --runs says\n"
-    "  --members N      of the group (arenas with one)\n"
+    "  --members N      of the group, 1 to 7 (default: drawn from the seed)\n"
     "  --faults LIST    only these kinds: cut,flap,udp,forge,reset,pause,clock,redirect,lag,nat,kill\n"
     "  --trace FILE     write the whole trace (- for stdout)\n"
     "  --coverage       print how often each fault and each branch of the protocol was hit\n"
@@ -82,9 +82,9 @@ static int run_one(const struct run_options *o, uint64_t seed)
         if (!o->keeps_going) {
             sim_trace_print_tail(stdout);
         }
-        printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --members %d --seed %llu --trace -\n",
-               (unsigned long long)seed, failure, "build/release/tests/sim/sim", o->arena->name, o->members,
-               (unsigned long long)seed);
+        printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --seed %llu --trace -", (unsigned long long)seed, failure,
+               "build/release/tests/sim/sim", o->arena->name, (unsigned long long)seed);
+        printf(o->members == 0 ? "\n" : " --members %d\n", o->members);
     } else if (o->runs == 1) {
         printf("seed %llu passed, trace hash %016llx, %llu events\n", (unsigned long long)seed,
                (unsigned long long)hash, (unsigned long long)sim.events);
@@ -285,7 +285,7 @@ static int judge_coverage(const struct run_options *o)
 
 int main(int argc, char **argv)
 {
-    struct run_options o = {.arena = arenas[0], .from = 1, .runs = 100, .members = 3, .faults = ~0u};
+    struct run_options o = {.arena = arenas[0], .from = 1, .runs = 100, .faults = ~0u};
     int failed = 0;
 
     if (parse(&o, argc, argv) != 0) {

@@ -29,6 +29,8 @@ struct place {
 struct seen {
     uint64_t term, commit, delivered;
     bool was_leading;
+    base_time looked;
+    base_time granted[SIM_MEMBERS_MAX + 1]; /* when a member said last that it would vote; 0: never */
 };
 
 static struct {
@@ -122,6 +124,32 @@ static void look_at_majority(int node, const struct order *o)
     }
 }
 
+void oracle_order_heard(int node, uint32_t member, const struct message *m)
+{
+    if (m->kind == MESSAGE_PREVOTE && m->vote.granted) {
+        c.seen[node].granted[member] = sim.now;
+    }
+}
+
+/* T30. An attempt lasts T at most, by the clock of a process that runs; one that stood still counts on. */
+static void look_at_term(int node, const struct order *o)
+{
+    struct seen *s = &c.seen[node];
+    base_time still = sim.now - s->looked;
+    base_time window = 2 * o->options.election_timeout + BASE_MS(500);
+    int granted = 1;
+
+    for (int i = 1; i <= sim_group.count; i++) {
+        s->granted[i] += s->granted[i] != 0 && still > BASE_MS(300) ? still : 0;
+        granted += s->granted[i] != 0 && s->granted[i] + window >= sim.now ? 1 : 0;
+    }
+    s->looked = sim.now;
+    if (o->term > s->term && o->vote == (uint32_t)node + 1 && 2 * granted <= sim_group.count) {
+        sim_fail("T30 no term without a majority", "node %d begins term %llu, and only %d would vote for it", node,
+                 (unsigned long long)o->term, granted);
+    }
+}
+
 static void look_at_leader(int node, const struct order *o)
 {
     uint32_t *leader = &c.leader[o->term % TERMS_MAX];
@@ -178,6 +206,7 @@ void oracle_order_look(int node, const struct order *o)
                  (unsigned long long)s->term, (unsigned long long)s->commit, (unsigned long long)o->term,
                  (unsigned long long)o->commit);
     }
+    look_at_term(node, o);
     look_at_leader(node, o);
     look_at_commit(node, o);
     look_at_majority(node, o);

@@ -6,6 +6,8 @@
  * and term only rise in a process. R14 the state is a function of the order. R18 nothing is delivered beyond what is
  * committed.
  *
+ * T30: nobody begins a term without the word of a majority that it would vote.
+ *
  * Owns a canonical array, outside the nodes: the first member that commits or delivers an index fixes it.
  */
 #ifndef HOLDFAST_SIM_ORACLE_ORDER_H
@@ -23,6 +25,8 @@ void oracle_order_refound(void);
 
 /* A core, at any time between two of its verbs. */
 void oracle_order_look(int node, const struct order *o);
+/* A message came to a core. */
+void oracle_order_heard(int node, uint32_t member, const struct message *m);
 void oracle_order_deliver(int node, const struct group_delivery *d);
 /* A command was applied; what the state machine says then. */
 void oracle_order_apply(int node, const struct replica_command *c, uint64_t state, uint64_t answer);
