@@ -1,7 +1,7 @@
 /* Implements replication.h on a group and a libev loop.
  *
  * Owns      the replica handle: the core, the answer buffer, the timer of the oldest deadline.
- * Relies on membership.h for order, forwarding and slices of delivery; on the loop's clock.
+ * Relies on membership.h for order, forwarding and slices of delivery; on the monotonic clock of rtcp/base.
  * Not here  decisions: replica.c makes them. This file asks it, then calls the user.
  * Protocol  replication/PROTOCOL.md.
  *
@@ -10,6 +10,7 @@
 #include "replication/answer.h"
 #include "replication/replica.h"
 #include "rtcp/base/check.h"
+#include "rtcp/base/clock_loop.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -36,11 +37,6 @@ void replica_options_default(struct replica_options *o)
     group_options_default(&o->group);
 }
 
-static base_time loop_now(const struct replica *r)
-{
-    return (base_time)(ev_now(r->loop) * 1e9);
-}
-
 static void tell(const struct replica_waiter *waiter, int status, struct base_bytes answer)
 {
     if (waiter->on_answer != NULL) {
@@ -58,11 +54,12 @@ static void tell_room(struct replica *r)
     }
 }
 
-/* The timer may fire early (a younger waiter took the place of an answered one); it never fires late. */
+/* The timer may fire early (a younger waiter took the place of an answered one, or the turn of the loop began long
+ * ago): then it is started again. */
 static void arm(struct replica *r)
 {
     base_time deadline = replica_core_deadline(&r->core);
-    base_time now = loop_now(r);
+    base_time now = base_clock_now();
 
     if (deadline != BASE_NEVER && !ev_is_active(&r->timer)) {
         ev_timer_set(&r->timer, deadline > now ? (double)(deadline - now) / 1e9 + 1e-6 : 0.0, 0.0);
@@ -77,7 +74,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
 
     (void)loop;
     (void)events;
-    while (replica_core_expire(&r->core, loop_now(r), &waiter)) {
+    while (replica_core_expire(&r->core, base_clock_now(), &waiter)) {
         tell(&waiter, BASE_E_UNKNOWN, (struct base_bytes){NULL, 0});
     }
     tell_room(r);
@@ -92,7 +89,8 @@ static void on_deliver(void *user, const struct group_delivery *delivery)
     struct replica_task task;
 
     if (replica_core_deliver(&r->core, delivery, &task) < 0) {
-        struct base_event event = {.at = loop_now(r), .object = "replica", .name = "message of no known kind passed"};
+        struct base_event event = {
+            .at = base_clock_now(), .object = "replica", .name = "message of no known kind passed"};
 
         event.field[0].key = "index";
         event.field[0].value = delivery->index;
@@ -324,7 +322,7 @@ static int submit(struct replica *r, enum replica_kind kind, struct base_bytes c
     if (status < 0) {
         return status; /* the group did not take it and never will: the truth for NOLEADER (K5) */
     }
-    replica_core_submitted(&r->core, number, on_answer, user, loop_now(r));
+    replica_core_submitted(&r->core, number, on_answer, user, base_clock_now());
     arm(r);
     return 0;
 }

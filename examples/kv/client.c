@@ -167,13 +167,24 @@ static void reply_failure(struct kv_buffer *b, int status)
     }
 }
 
+/* Those who are held are told by their own answers; room that somebody else leaves has to be told to them. */
+static void tell_room(struct kv_service *s)
+{
+    if (s->has_held && s->on_room != NULL) {
+        s->on_room(s->room_user);
+    }
+}
+
 static void on_answer(void *user, int status, struct base_bytes answer)
 {
     struct kv_request *q = user;
     struct kv_client *c = q->client;
 
     if (c == NULL) {
+        struct kv_service *s = q->service;
+
         free_request(q);
+        tell_room(s);
         return;
     }
     remove_waiting(q);
@@ -249,6 +260,7 @@ static bool take_command(struct kv_client *c, struct base_bytes bytes)
     struct kv_machine *m = c->service->machine;
     const struct kv_command *command = NULL;
 
+    c->waits_for_output = kv_buffer_size(&c->out) > KV_OUTPUT_SOFT;
     if (!has_room(c, bytes.size)) {
         return false;
     }
@@ -344,6 +356,11 @@ void kv_client_end(struct kv_client *c)
     kv_client_go(c);
 }
 
+bool kv_client_can_go(const struct kv_client *c)
+{
+    return c->held.data != NULL && c->waits_for_output && kv_buffer_size(&c->out) <= KV_OUTPUT_SOFT;
+}
+
 bool kv_client_wants_input(const struct kv_client *c)
 {
     return !c->is_ending && !c->has_ended && c->held.data == NULL && c->pending < KV_PENDING_MAX &&
@@ -370,4 +387,5 @@ void kv_client_deinit(struct kv_client *c)
     c->service->input_bytes -= c->input_bytes;
     kv_resp_deinit(&c->in);
     kv_buffer_deinit(&c->out);
+    tell_room(c->service);
 }

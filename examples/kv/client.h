@@ -23,6 +23,8 @@ struct kv_service {
     int (*submit)(void *user, struct base_bytes command, replica_on_answer *on_answer, void *request);
     int (*read)(void *user, replica_on_answer *on_ready, void *request);
     void (*on_stir)(void *user, struct kv_client *client); /* it has output, or can go on: call kv_client_go soon */
+    void (*on_room)(void *room_user); /* a client has left room for others, some of which are held; NULL: nobody */
+    void *room_user;
     struct kv_machine *machine;
     const struct kv_about *about;
     size_t pending_bytes; /* of commands of all clients that wait for answers */
@@ -47,6 +49,7 @@ struct kv_client {
     size_t pending_reply;   /* about what they will bring */
     size_t input_bytes;     /* as counted in the service */
     struct base_bytes held; /* a command that was read and waits for room; data NULL: none */
+    bool waits_for_output;  /* it is room in the output that the held command waits for */
     bool has_ended;         /* the client sends no more */
     bool is_ending;         /* no further command is read; done when all is answered and sent */
     bool is_over;           /* its unsent output passed the limit: close it */
@@ -66,6 +69,9 @@ void kv_client_end(struct kv_client *c);
 
 /* Reads and answers as far as possible now. */
 void kv_client_go(struct kv_client *c);
+
+/* Whether the held command can go on, since the output has become smaller: call kv_client_go. */
+bool kv_client_can_go(const struct kv_client *c);
 
 /* Whether input would be used; if not, leave it in the socket. */
 bool kv_client_wants_input(const struct kv_client *c);

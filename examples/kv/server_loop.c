@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READ_SIZE        65536
@@ -32,9 +33,12 @@ struct kv_connection {
     struct kv_client client;
 };
 
-static base_time server_now(const struct kv_server *s)
+static base_time server_now(void)
 {
-    return (base_time)(ev_now(s->loop) * 1e9);
+    struct timespec now = {0, 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (base_time)now.tv_sec * BASE_S(1) + (base_time)now.tv_nsec;
 }
 
 static void stir(struct kv_connection *c)
@@ -51,6 +55,11 @@ static void on_stir(void *user, struct kv_client *client)
 {
     (void)user;
     stir((struct kv_connection *)(void *)((char *)client - offsetof(struct kv_connection, client)));
+}
+
+static void on_room(void *user)
+{
+    kv_server_go(user);
 }
 
 /* ------------------------------------------------------------------------------------------------ one connection */
@@ -94,9 +103,9 @@ static void tell_wrong_client(struct kv_connection *c)
     kv_socket_peer(c->fd, address);
     if (c->client.is_over) {
         fields[1].text = "it does not read its answers, or they are too large together";
-        kv_log_trouble(c->server->log, KV_TROUBLE_OUTPUT, server_now(c->server), "client closed", fields);
+        kv_log_trouble(c->server->log, KV_TROUBLE_OUTPUT, server_now(), "client closed", fields);
     } else if (c->client.error != NULL) {
-        kv_log_trouble(c->server->log, KV_TROUBLE_PROTOCOL, server_now(c->server), "client refused", fields);
+        kv_log_trouble(c->server->log, KV_TROUBLE_PROTOCOL, server_now(), "client refused", fields);
     }
 }
 
@@ -162,6 +171,9 @@ static void serve(struct kv_connection *c)
         finish(c);
     } else {
         watch(c);
+        if (kv_client_can_go(&c->client)) {
+            stir(c); /* the socket took it all: nothing else would wake the command that is held */
+        }
     }
 }
 
@@ -209,7 +221,7 @@ static void refuse(struct kv_server *s, int fd)
     (void)!send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
     s->counts.clients_refused++;
-    kv_log_trouble(s->log, KV_TROUBLE_CLIENTS, server_now(s), "max number of clients reached", fields);
+    kv_log_trouble(s->log, KV_TROUBLE_CLIENTS, server_now(), "max number of clients reached", fields);
 }
 
 static void add_connection(struct kv_server *s, int fd)
@@ -236,7 +248,7 @@ static void pause_accepting(struct kv_server *s, int error)
 {
     const struct kv_field fields[] = {{"why", kv_socket_error(error), 0}, {NULL, NULL, 0}};
 
-    kv_log_trouble(s->log, KV_TROUBLE_ACCEPT, server_now(s), "cannot accept", fields);
+    kv_log_trouble(s->log, KV_TROUBLE_ACCEPT, server_now(), "cannot accept", fields);
     ev_io_stop(s->loop, &s->accept);
     ev_timer_set(&s->pause, PAUSE_TIME, 0.);
     ev_timer_start(s->loop, &s->pause);
@@ -320,8 +332,10 @@ int kv_server_open(struct kv_server *s, struct ev_loop *loop, const char *addres
         return fd;
     }
     *s = (struct kv_server){.loop = loop, .service = service, .log = log, .fd = fd, .clients_max = clients_max};
-    s->start = ev_now(loop);
+    s->start = server_now();
     service->on_stir = on_stir;
+    service->on_room = on_room;
+    service->room_user = s;
     ev_io_init(&s->accept, on_accept, fd, EV_READ);
     ev_init(&s->pause, on_pause_over);
     ev_init(&s->stir, on_end_of_turn);
@@ -335,6 +349,7 @@ int kv_server_open(struct kv_server *s, struct ev_loop *loop, const char *addres
 
 void kv_server_close(struct kv_server *s)
 {
+    s->service->on_room = NULL;
     while (s->first != NULL) {
         close_connection(s->first);
     }
@@ -350,6 +365,6 @@ void kv_server_counts(const struct kv_server *s, struct kv_counts *ret_counts)
 
     counts.commands = s->service->commands;
     counts.protocol_errors = s->service->protocol_errors;
-    counts.up = (base_time)((ev_now(s->loop) - s->start) * 1e9);
+    counts.up = base_time_since(server_now(), s->start);
     *ret_counts = counts;
 }

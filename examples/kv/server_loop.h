@@ -26,7 +26,7 @@ struct kv_server {
     struct kv_connection *stirred; /* those for the end of this turn */
     size_t clients_max;
     struct kv_counts counts;
-    ev_tstamp start;
+    base_time start;
 };
 
 /* Listens at "host:port" ("[::1]:6379", ":6379" for all). 0; BASE_E_INVALID (address), BASE_E_SYSTEM (see errno). */

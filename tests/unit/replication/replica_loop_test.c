@@ -1,5 +1,6 @@
 /* Tests of replication/replica_loop.c over a group without a network: what a program sees of submissions. */
 #include "replication/replication.h"
+#include "rtcp/base/clock_loop.h"
 #include "tests/support/fake_group.h"
 
 #include <setjmp.h>
@@ -240,6 +241,23 @@ static void a_deadline_is_told_as_unknown_and_the_command_may_still_run(void **s
     assert_int_equal(stats.commands, 1);
 }
 
+/* The time counts from the submission, by a clock that nobody sets: not from when this turn of the loop began. */
+static void a_deadline_counts_from_the_submission(void **state)
+{
+    struct world *w = *state;
+    base_time began = base_clock_now();
+
+    while (base_clock_now() - began < BASE_MS(40)) { /* a callback that computes for long: the deadline is 20 ms */
+    }
+    assert_int_equal(submit(w, "a"), 0);
+    ev_run(w->loop, EVRUN_NOWAIT);
+    if (base_clock_now() - began < BASE_MS(60)) {
+        assert_null(strstr(w->story, "UNKNOWN"));
+    }
+    run_until(w, "UNKNOWN");
+    assert_true(base_clock_now() - began >= BASE_MS(60));
+}
+
 static void too_much_pending_says_again_and_tells_when_there_is_room(void **state)
 {
     struct world *w = *state;
@@ -364,6 +382,7 @@ int main(void)
         CASE(commands_of_others_are_applied_and_answered_to_nobody),
         CASE(without_a_leader_a_command_never_runs),
         CASE(a_deadline_is_told_as_unknown_and_the_command_may_still_run),
+        CASE(a_deadline_counts_from_the_submission),
         CASE(too_much_pending_says_again_and_tells_when_there_is_room),
         CASE(room_of_the_group_is_passed_on),
         CASE(an_answer_may_submit_the_next_command),

@@ -35,6 +35,7 @@ struct world {
     int status; /* what submit and read give back */
     uint64_t index;
     size_t stirs;
+    size_t rooms; /* how often room was told to clients that are held */
 };
 
 static int take(struct world *w, bool is_read, struct base_bytes command, replica_on_answer *on_answer, void *request)
@@ -70,6 +71,13 @@ static void on_stir(void *user, struct kv_client *client)
     w->stirs++;
 }
 
+static void on_room(void *user)
+{
+    struct world *w = user;
+
+    w->rooms++;
+}
+
 static void tell_stats(void *user, struct replica_stats *ret_stats)
 {
     struct world *w = user;
@@ -97,6 +105,8 @@ static int set_up(void **state)
                                      .submit = submit,
                                      .read = read_point,
                                      .on_stir = on_stir,
+                                     .on_room = on_room,
+                                     .room_user = w,
                                      .machine = &w->machine,
                                      .about = &w->about};
     kv_client_init(&w->client, &w->service);
@@ -380,6 +390,30 @@ static void what_was_asked_before_the_end_is_still_answered(void **state)
     assert_true(kv_client_is_done(&w->client));
 }
 
+/* Room for all comes back, too, when those leave who took it: or whoever waits for it would wait for ever. */
+static void room_that_a_client_left_is_told_to_those_who_wait_for_it(void **state)
+{
+    struct world *w = *state;
+    struct kv_client other;
+
+    kv_client_init(&other, &w->service);
+    w->service.pending_bytes = KV_PENDING_TOTAL; /* of many more clients */
+    kv_client_receive(&other, "SET a 1\r\n", 9);
+    assert_true(w->service.has_held);
+    w->service.pending_bytes = 0;
+    kv_client_go(&other); /* it waits for its answer */
+    send(w, "SET b 1\r\n");
+    assert_int_equal(w->end, 2);
+    w->service.has_held = true;
+    kv_client_deinit(&other);
+    w->rooms = 0; /* its command is still under way */
+    commit(w, 1);
+    assert_int_equal(w->rooms, 1);
+    commit(w, 1);
+    assert_int_equal(w->rooms, 1); /* who is there is told by its own answers */
+    w->service.has_held = false;
+}
+
 static void commands_of_a_client_that_left_still_run(void **state)
 {
     struct world *w = *state;
@@ -435,6 +469,7 @@ int main(void)
         CASE(an_error_is_told_after_the_answers_before_it),
         CASE(quit_is_the_last_command),
         CASE(what_was_asked_before_the_end_is_still_answered),
+        CASE(room_that_a_client_left_is_told_to_those_who_wait_for_it),
         CASE(commands_of_a_client_that_left_still_run),
         CASE(unfinished_large_commands_of_many_clients_are_bounded),
     };
