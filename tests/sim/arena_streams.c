@@ -27,6 +27,7 @@
 #define STORM       BASE_S(25)
 #define PEACE       BASE_S(150)
 #define CHUNK       16384u
+#define INSISTENT   4   /* streams whose writers do not wait */
 #define DATAGRAMS_S 60u /* control datagrams per second and live stream, faults included: more is a storm of ours */
 
 enum side { CLIENT, SERVER };
@@ -474,6 +475,11 @@ static void stir_end(void *object, uint64_t number)
     }
 }
 
+static void send_more(void *object, uint64_t number)
+{
+    send_some(object, (int)number);
+}
+
 static void stir(void *object, uint64_t number)
 {
     (void)object;
@@ -496,6 +502,22 @@ static void stir(void *object, uint64_t number)
     sim_at(sim.now + sim_delay(BASE_MS(5), BASE_MS(900)), stir, NULL, 0);
 }
 
+/* A program that tries again and again to write into a full ring: that must cost the network nothing (P16). */
+static void insist(void *object, uint64_t number)
+{
+    (void)object;
+    for (int i = 0; i < a.talks && i < INSISTENT; i++) {
+        struct end *e = &a.talk[i].end[number & 1];
+
+        if (e->stream != NULL && is_alive(e) && !sim.node[e->node].is_paused) {
+            sim_in_node(&sim.node[e->node], send_more, &a.talk[i], number & 1);
+        }
+    }
+    if (sim.now < a.calm_at) {
+        sim_at(sim.now + BASE_MS(2), insist, NULL, number + 1);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------ verdicts */
 
 /* Nothing more can come of this talk: both ends are over, or one of its processes died. */
@@ -508,8 +530,8 @@ static bool is_settled(const struct talk *t)
     if (!is_alive(c)) {
         return true; /* the server keeps its end: nothing proves that the client is gone */
     }
-    if (c->is_over && c->status == BASE_E_CLOSED && sim_net_rebound(c->node) != t->binding) {
-        return true; /* aborted while cut off, and its NAT forgot it: the server cannot ask anybody any more */
+    if (c->is_over && sim_net_rebound(c->node) != t->binding) {
+        return true; /* it ended while cut off, and its NAT forgot it: the server lingers, it cannot ask anybody */
     }
     return c->is_over && (!server_known || s->is_over || !is_alive(s));
 }
@@ -599,6 +621,9 @@ static void run(unsigned faults, int members)
         start(i);
     }
     sim_at(sim.now, stir, NULL, 0);
+    if (sim_chance(200)) {
+        sim_at(sim.now, insist, NULL, 0);
+    }
     sim_faults_begin(a.calm_at);
     sim_run(a.calm_at, NULL);
     sim_faults_heal();
