@@ -265,7 +265,7 @@ static void answer_closed(struct rtcp_session *s)
     }
 }
 
-static void on_probe(struct rtcp_session *s, const struct rtcp_wire_control *c)
+static void on_probe(struct rtcp_session *s, base_time now, const struct rtcp_wire_control *c)
 {
     struct rtcp_pending *p = rtcp_session_push(s, RTCP_EFFECT_MESSAGE, 0, 0);
 
@@ -276,6 +276,10 @@ static void on_probe(struct rtcp_session *s, const struct rtcp_wire_control *c)
     if (c->has_data && s->life == RTCP_LIFE_OPEN) {
         base_copy(s->peer_probe_data, c->data, RTCP_WIRE_PROBE_DATA);
         (void)rtcp_session_push(s, RTCP_EFFECT_PROBE_DATA, 0, 0);
+    }
+    if (s->opt.is_client && s->path == RTCP_PATH_ATTACHED && c->attempt != s->live && s->trying == RTCP_TRY_REST) {
+        rtcp_control_probe(s, now,
+                           false); /* it may be from before: ask, the reply is a proof (the next WAKE is late) */
     }
 }
 
@@ -373,7 +377,7 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
         confirmed(s, now, c->message_id);
         break;
     case RTCP_WIRE_PROBE:
-        on_probe(s, c);
+        on_probe(s, now, c);
         break;
     case RTCP_WIRE_WAKE:
         on_wake(s, now, c->attempt);

@@ -120,6 +120,33 @@ static void data_flow_again_at_once_after_a_cut_of_any_length(void **state)
     }
 }
 
+/* Seen in the demo: a server whose ring was full in a long cut had given its connection up; the client, which only
+ * reads, believed in it and was waked by a WAKE that by then was repeated once a second. Its PROBE says enough. */
+static void a_client_that_only_reads_finds_out_at_once_that_the_server_left_its_connection(void **state)
+{
+    static const unsigned cut[] = {4, 10, 30, 31, 100};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cut / sizeof cut[0]; i++) {
+        struct duo d;
+        uint64_t read;
+
+        busy_pair(&d);
+        duo_send(duo_server(&d), 1000000); /* more than any ring here */
+        duo_run(&d, BASE_MS(3));
+        duo_block_tcp(&d, true);
+        duo_block_udp(&d, true);
+        duo_run(&d, BASE_S(cut[i]) + BASE_MS(77 * i));
+        read = duo_client(&d)->read;
+        duo_block_tcp(&d, false);
+        duo_block_udp(&d, false);
+        duo_run(&d, BASE_MS(300));
+        DUO_TRUE(&d, duo_client(&d)->read > read);
+        duo_deliver(&d, BASE_S(20));
+        duo_end(&d);
+    }
+}
+
 static void without_datagrams_data_flow_again_within_two_and_a_half_seconds(void **state)
 {
     static const unsigned cut[] = {1, 5, 30, 100};
@@ -392,6 +419,7 @@ int main(void)
         cmocka_unit_test(packets_lost_in_one_direction_are_found_out),
         cmocka_unit_test(a_kernel_that_is_full_of_bytes_the_peer_has_read_is_found_out),
         cmocka_unit_test(data_flow_again_at_once_after_a_cut_of_any_length),
+        cmocka_unit_test(a_client_that_only_reads_finds_out_at_once_that_the_server_left_its_connection),
         cmocka_unit_test(without_datagrams_data_flow_again_within_two_and_a_half_seconds),
         cmocka_unit_test(a_connection_that_nobody_uses_is_looked_at_now_and_then),
         cmocka_unit_test(an_idle_pair_says_little),
