@@ -120,8 +120,8 @@ static void data_flow_again_at_once_after_a_cut_of_any_length(void **state)
     }
 }
 
-/* Seen in the demo: a server whose ring was full in a long cut had given its connection up; the client, which only
- * reads, believed in it and was waked by a WAKE that by then was repeated once a second. Its PROBE says enough. */
+/* A server whose ring was full in a long cut has given its connection up; the client, which only reads, believes in it.
+ * The WAKE is by then repeated once a second only, so it must not be needed: the server's PROBE says enough. */
 static void a_client_that_only_reads_finds_out_at_once_that_the_server_left_its_connection(void **state)
 {
     static const unsigned cut[] = {4, 10, 30, 31, 100};
