@@ -4,6 +4,7 @@
  * once. See PROTOCOL.md.
  */
 #include "membership/group_inside_loop.h"
+#include "membership/memory_loop.h"
 #include "membership/view.h"
 
 #include "rtcp/base/clock_loop.h"
@@ -215,12 +216,12 @@ static int open_group(struct ev_loop *loop, const struct group_options *o, const
     if (status != 0) {
         return status;
     }
-    g = base_memory_new(base_memory_libc(), 1, sizeof *g);
+    g = base_memory_new(memory_of_group(), 1, sizeof *g);
     if (g == NULL) {
         return BASE_E_NOMEM;
     }
     g->loop = loop;
-    g->memory = base_memory_libc();
+    g->memory = memory_of_group();
     g->callbacks = *callbacks;
     g->user = user;
     g->trace = o->trace;

@@ -1,6 +1,7 @@
 /* malloc and its sisters as the product sees them: every block belongs to the process that took it, so that a killed
  * process leaves nothing behind and a closed one must have given everything back (B3).
  */
+#include "rtcp/base/memory.h"
 #include "tests/sim/real.h"
 #include "tests/sim/world.h"
 
@@ -15,6 +16,7 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *at, size_t size);
 void __wrap_free(void *at);
+const struct base_memory *__wrap_memory_of_group(void);
 
 struct block {
     struct block *next, *prev;
@@ -42,6 +44,12 @@ void *real_realloc(void *at, size_t size)
 void real_free(void *at)
 {
     __real_free(at);
+}
+
+/* Large pieces, too, come from malloc here, so that they belong to a process. */
+const struct base_memory *__wrap_memory_of_group(void)
+{
+    return base_memory_libc();
 }
 
 static struct block *block_of(void *at)

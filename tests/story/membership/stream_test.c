@@ -370,9 +370,41 @@ static void link_faults_alone_change_no_view_and_no_term_while_beats_flow(void *
     cluster_close(&c);
 }
 
+/* B1: the log that a member needed while it was away is given back everywhere, though nothing more is said. */
+static void memory_is_given_back_after_a_catch_up_without_another_message(void **state)
+{
+    static char text[4001];
+    struct cluster c;
+    uint32_t leader;
+    uint32_t away;
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    cluster_open(&c, 3, 77, NULL);
+    leader = cluster_elect(&c);
+    away = other(leader, 0);
+    cluster_isolate(&c, away);
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(cluster_submit(&c, leader, text), 0);
+        if (i % 50 == 0) {
+            cluster_run(&c, BASE_MS(5));
+        }
+    }
+    cluster_run(&c, BASE_S(1));
+    assert_true(stats(&c, leader).log_bytes > (8u << 20));
+    cluster_heal_all(&c);
+    expect_even(&c);
+    cluster_run(&c, BASE_S(2));
+    for (uint32_t id = 1; id <= 3; id++) {
+        assert_true(stats(&c, id).log_bytes <= 2 * (256u << 10));
+    }
+    cluster_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_given_back_after_a_catch_up_without_another_message),
         cmocka_unit_test(a_cut_off_member_gets_what_it_missed_once_and_nothing_twice),
         cmocka_unit_test(a_member_that_is_away_costs_a_cursor_and_its_ring),
         cmocka_unit_test(memory_stays_flat_under_load),
