@@ -326,6 +326,59 @@ static void end_sessions(void *object, uint64_t until)
     sim_at(sim.now + sim_delay(BASE_MS(10), BASE_S(6)), end_sessions, NULL, until);
 }
 
+static void start_late(void *object, uint64_t node)
+{
+    (void)object;
+    if (!sim.node[node].is_up) {
+        start((int)node);
+    }
+}
+
+static void cut_path(int from, int to, bool is_cut)
+{
+    sim_net_path(from, to)->tcp_cut = is_cut;
+    sim_net_path(from, to)->udp_cut = is_cut;
+}
+
+static void cut_pair(int a, int b, bool is_cut)
+{
+    if (a != b) {
+        cut_path(a, b, is_cut);
+        cut_path(b, a, is_cut);
+    }
+}
+
+static void heal_pairs(void *object, uint64_t number)
+{
+    (void)object;
+    (void)number;
+    for (int i = 0; i < sim_group.count * sim_group.count; i++) {
+        cut_pair(i / sim_group.count, i % sim_group.count, false);
+    }
+}
+
+/* Founders that come, go and come again while they look for each other. Nodes 0 and `last` do not meet before the end:
+ * until then no group can be founded, and then they may believe in different lives of the others. */
+static void churn(void *object, uint64_t until)
+{
+    int last = sim_group.count - 1;
+    int node = (int)sim_below((uint64_t)sim_group.count);
+
+    (void)object;
+    if (sim.now >= until) {
+        cut_pair(0, last, false);
+        sim_at(sim.now + sim_delay(BASE_MS(20), BASE_S(3)), heal_pairs, NULL, 0);
+        return;
+    }
+    cut_pair(node, (int)sim_below((uint64_t)sim_group.count), sim_chance(600));
+    cut_pair(0, last, true);
+    if (sim_chance(400) && sim.node[node].is_up && may_kill(node)) {
+        sim_node_kill(&sim.node[node], sim_chance(200));
+        sim_at(sim.now + sim_delay(0, BASE_MS(300)), start_late, NULL, (uint64_t)node);
+    }
+    sim_at(sim.now + sim_delay(BASE_MS(20), BASE_S(1)), churn, NULL, until);
+}
+
 /* ------------------------------------------------------------------------------------------------ phases */
 
 /* B1: memory is bounded, whoever is away. */
@@ -367,12 +420,6 @@ static bool wait_for(bool (*is_done)(void), base_time limit)
         sim_run(sim.now + STEP, NULL);
     }
     return is_done();
-}
-
-static void cut_path(int from, int to, bool is_cut)
-{
-    sim_net_path(from, to)->tcp_cut = is_cut;
-    sim_net_path(from, to)->udp_cut = is_cut;
 }
 
 /* Whatever is not chosen stays broken: cut off, in one direction or both, or stopped. */
@@ -670,7 +717,7 @@ static void begin(unsigned faults, int members)
     sim_clients_begin();
     oracle_clients_begin();
     for (int i = 0; i < members; i++) {
-        start(i);
+        sim_at(sim.now + (sim_chance(500) ? 0 : sim_delay(0, BASE_S(2))), start_late, NULL, (uint64_t)i);
     }
     sim_at(sim.now, watch_memory, NULL, 0);
 }
@@ -680,13 +727,18 @@ static void run(unsigned faults, int members)
     static const int sizes[] = {3, 3, 3, 3, 3, 5, 5, 2, 1, 4, 7};
     base_time begun = sim.now;
     base_time calm_at;
+    uint64_t way;
 
     begin(faults, members == 0 ? sizes[sim_below(sizeof sizes / sizeof sizes[0])] : members);
-    if (sim_chance(750)) { /* else the group is founded in the storm */
+    way = sim_below(1000);
+    if (way < 700) {
         if (!wait_for(is_founded, FOUND_LIMIT) && !sim.is_failed) {
             tell_state("L1 a group is founded in peace");
         }
-    }
+    } else if (way < 850 && (faults & 1u << FAULT_KILL) != 0) {
+        churn(NULL, sim.now + BASE_S(1) + sim_delay(0, BASE_S(8)));
+        sim_run(sim.now + BASE_S(3), NULL);
+    } /* else the group is founded in the storm */
     calm_at = sim.now + STORM;
     sim_faults_begin(calm_at);
     if (sim_chance(150)) {
