@@ -25,6 +25,8 @@ CAUGHT_UP_LIMIT = 3.0
 POLL = 0.02          # seconds between two looks when time is measured
 UNREACHABLE_AFTER = 1.0
 LOAD_SHARE = 0.6     # of the cut, in which the second half is loaded
+ELECTION = 600       # ms that a silent leader is followed
+LAST_TO_STAND = 2400 # ... by s3: so it seldom leads at first, and a cut of it changes no leader
 
 NO_STATUS = {"leader": 0, "term": 0, "last": 0, "commit": 0, "applied": 0, "view": 0, "views": 0, "quorum": 0,
              "keys": 0, "save_calls": 0, "load_calls": 0, "member": {}}
@@ -57,7 +59,8 @@ class Member:
         self.memory = 0
         self.process = host.start([program, "--id", self.id, "--members", members,
                                    "--group-listen", f"{host.inner}:{GROUP_PORT}",
-                                   "--listen", f"{host.inner}:{REDIS_PORT}"],
+                                   "--listen", f"{host.inner}:{REDIS_PORT}",
+                                   "--election-ms", LAST_TO_STAND if self.id == MEMBERS else ELECTION],
                                   stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
         self.scene = scene
 
