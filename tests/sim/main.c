@@ -62,8 +62,7 @@ static void on_signal(int number)
     printf("\nFAILED seed %llu: %s\n[  FAILED  ] simulation\n", (unsigned long long)sim.seed,
            number == SIGALRM ? endless : broken);
     fflush(stdout);
-    signal(SIGABRT, SIG_DFL);
-    abort();
+    _exit(1);
 }
 
 static int run_one(const struct run_options *o, uint64_t seed)
@@ -144,6 +143,63 @@ static int usage(const char *why, const char *what)
     return 2;
 }
 
+/* What only says yes. */
+static bool parse_flag(struct run_options *o, int c)
+{
+    o->wants_coverage = o->wants_coverage || c == 'c';
+    o->must_cover = o->must_cover || c == 'C';
+    o->keeps_going = o->keeps_going || c == 'k';
+    o->is_quiet = o->is_quiet || c == 'q';
+    return strchr("cCkq", c) != NULL;
+}
+
+/* What takes a number. */
+static int parse_counted(struct run_options *o, int c, uint64_t number)
+{
+    if (c == 's' || c == 'f') {
+        o->from = number;
+    }
+    if (c == 's' || c == 'r') {
+        o->runs = c == 's' ? 1 : number;
+    }
+    if (c == 'T') {
+        o->seconds = number;
+        o->runs = UINT64_MAX;
+    }
+    if (c == 'm') {
+        o->members = (int)number;
+    }
+    return c == 'm' && (number < 1 || number > 7) ? usage("members are 1 to 7", optarg) : 0;
+}
+
+/* What takes a text. */
+static int parse_named(struct run_options *o, int c)
+{
+    switch (c) {
+    case 'a':
+        o->arena = find_arena(optarg);
+        return o->arena == NULL ? usage("no such arena", optarg) : 0;
+    case 'F':
+        o->faults = sim_faults_parse(optarg);
+        return o->faults == 0 ? usage("no such faults", optarg) : 0;
+    case 't':
+        o->trace = optarg;
+        return 0;
+    case 'S':
+        o->list = optarg;
+        o->runs = 0;
+        return 0;
+    case 'M':
+        o->marks = optarg;
+        return 0;
+    case 'h':
+        fputs(help, stdout);
+        exit(0);
+    default:
+        return 2;
+    }
+}
+
 static int parse(struct run_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -157,75 +213,17 @@ static int parse(struct run_options *o, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     uint64_t number = 0;
+    int status = 0;
     int c;
 
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (strchr("sfrmT", c) != NULL && !parse_number(optarg, &number)) {
-            return usage("not a number", optarg);
-        }
-        switch (c) {
-        case 'a':
-            o->arena = find_arena(optarg);
-            if (o->arena == NULL) {
-                return usage("no such arena", optarg);
-            }
-            break;
-        case 's':
-            o->from = number;
-            o->runs = 1;
-            break;
-        case 'f':
-            o->from = number;
-            break;
-        case 'r':
-            o->runs = number;
-            break;
-        case 'm':
-            if (number < 1 || number > 7) {
-                return usage("members are 1 to 7", optarg);
-            }
-            o->members = (int)number;
-            break;
-        case 'F':
-            o->faults = sim_faults_parse(optarg);
-            if (o->faults == 0) {
-                return usage("no such faults", optarg);
-            }
-            break;
-        case 't':
-            o->trace = optarg;
-            break;
-        case 'c':
-            o->wants_coverage = true;
-            break;
-        case 'C':
-            o->must_cover = true;
-            break;
-        case 'S':
-            o->list = optarg;
-            o->runs = 0;
-            break;
-        case 'T':
-            o->seconds = number;
-            o->runs = UINT64_MAX;
-            break;
-        case 'M':
-            o->marks = optarg;
-            break;
-        case 'k':
-            o->keeps_going = true;
-            break;
-        case 'q':
-            o->is_quiet = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            exit(0);
-        default:
-            return 2;
+    while (status == 0 && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (strchr("sfrmT", c) != NULL) {
+            status = parse_number(optarg, &number) ? parse_counted(o, c, number) : usage("not a number", optarg);
+        } else if (!parse_flag(o, c)) {
+            status = parse_named(o, c);
         }
     }
-    return optind < argc ? usage("an argument too many", argv[optind]) : 0;
+    return status == 0 && optind < argc ? usage("an argument too many", argv[optind]) : status;
 }
 
 /* The known seeds: those of a file. */
@@ -286,6 +284,7 @@ static int judge_coverage(const struct run_options *o)
 int main(int argc, char **argv)
 {
     struct run_options o = {.arena = arenas[0], .from = 1, .runs = 100, .faults = ~0u};
+    const struct sigaction told = {.sa_handler = on_signal};
     int failed = 0;
 
     if (parse(&o, argc, argv) != 0) {
@@ -299,8 +298,8 @@ int main(int argc, char **argv)
         }
         sim_trace_begin(file);
     }
-    signal(SIGABRT, on_signal);
-    signal(SIGALRM, on_signal);
+    sigaction(SIGABRT, &told, NULL);
+    sigaction(SIGALRM, &told, NULL);
     o.faults &= o.arena->faults;
     if (o.list != NULL) {
         failed = run_list(&o);

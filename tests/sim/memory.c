@@ -3,6 +3,8 @@
  */
 #include "rtcp/base/memory.h"
 #include "tests/sim/real.h"
+
+#include "rtcp/base/check.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -128,6 +130,31 @@ void *__wrap_realloc(void *at, size_t size)
         __wrap_free(at);
     }
     return to;
+}
+
+/* Objects on their way belong to nobody: a list of their own, whose head nothing points back to. */
+static struct sim_node on_the_way;
+
+void *sim_object_new(size_t size)
+{
+    struct sim_node *before = sim.current;
+    void *at;
+
+    sim.current = &on_the_way;
+    at = __wrap_calloc(1, size);
+    sim.current = before;
+    CHECK(at != NULL);
+    return at;
+}
+
+void sim_object_free(void *object)
+{
+    __wrap_free(object);
+}
+
+void sim_objects_give_all(void)
+{
+    sim_memory_give_all(&on_the_way);
 }
 
 void sim_memory_give_all(struct sim_node *node)

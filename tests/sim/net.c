@@ -128,7 +128,7 @@ void sim_sock_free(struct sim_sock *s)
         struct sim_datagram *d = s->queue;
 
         s->queue = d->next;
-        real_free(d);
+        sim_object_free(d);
     }
     real_free(s->backlog);
     real_free(s->out.at);

@@ -11,6 +11,11 @@ void *real_calloc(size_t count, size_t size);
 void *real_realloc(void *at, size_t size);
 void real_free(void *at);
 
+/* An object that an event carries, zeroed: given back at the event, or with the world. */
+void *sim_object_new(size_t size);
+void sim_object_free(void *object);
+void sim_objects_give_all(void);
+
 /* Gives back everything a process took: its end. */
 void sim_memory_give_all(struct sim_node *node);
 

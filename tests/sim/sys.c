@@ -344,7 +344,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
     m->msg_controllen = 0;
     size = d->size < m->msg_iov[0].iov_len ? d->size : m->msg_iov[0].iov_len;
     memcpy(m->msg_iov[0].iov_base, d->bytes, size);
-    real_free(d);
+    sim_object_free(d);
     return (ssize_t)size;
 }
 

@@ -29,7 +29,9 @@ static void put(struct sim_buffer *b, const void *data, size_t size)
             b->at = real_realloc(b->at, b->room);
             CHECK(b->at != NULL);
         }
-        memmove(b->at, b->at + b->first, used(b));
+        if (b->first > 0) {
+            memmove(b->at, b->at + b->first, used(b));
+        }
         b->upto -= b->first;
         b->first = 0;
     }
@@ -56,9 +58,8 @@ struct note {
 
 static struct note *note(const struct sim_sock *from, uint32_t to, int to_node)
 {
-    struct note *n = real_calloc(1, sizeof *n);
+    struct note *n = sim_object_new(sizeof *n);
 
-    CHECK(n != NULL);
     n->to = to;
     n->from_node = from->node->id;
     n->to_node = to_node;
@@ -85,7 +86,7 @@ static void on_reset(void *object, uint64_t number)
     struct sim_sock *s = deliver(n);
 
     (void)number;
-    real_free(n);
+    sim_object_free(n);
     if (s != NULL) {
         sim_tcp_reset_by_peer(s);
     }
@@ -159,7 +160,7 @@ static void on_syn_answer(void *object, uint64_t number)
         sim_net_stats.connections++;
         sim_sock_poke(s);
     }
-    real_free(n);
+    sim_object_free(n);
 }
 
 static void syn_arrived(struct sim_sock *s, int where)
@@ -191,7 +192,7 @@ static void on_syn_arrival(void *object, uint64_t number)
             syn_arrived(s, n->to_node);
         }
     }
-    real_free(n);
+    sim_object_free(n);
 }
 
 static void on_syn(void *object, uint64_t id)
@@ -253,7 +254,7 @@ static void on_ack(void *object, uint64_t serial)
         }
         pump(s);
     }
-    real_free(n);
+    sim_object_free(n);
 }
 
 static void arrive(struct sim_sock *s, struct segment *g)
@@ -297,7 +298,7 @@ static void on_segment(void *object, uint64_t number)
             say_reset(&there, g->from, g->from_node); /* a connection that this kernel does not know */
         }
     }
-    real_free(g);
+    sim_object_free(g);
 }
 
 static void on_timeout(void *object, uint64_t number)
@@ -336,8 +337,7 @@ static void pump(struct sim_sock *s)
         }
         return;
     }
-    g = real_calloc(1, sizeof *g + size);
-    CHECK(g != NULL);
+    g = sim_object_new(sizeof *g + size);
     g->from = s->id;
     g->to = s->peer_id;
     g->from_node = s->node->id;
@@ -346,7 +346,9 @@ static void pump(struct sim_sock *s)
     g->offset = s->out_acked;
     g->fin = fin;
     g->size = size;
-    memcpy(g->bytes, s->out.at + s->out.first, size);
+    if (size > 0) {
+        memcpy(g->bytes, s->out.at + s->out.first, size);
+    }
     s->in_flight = true;
     s->flight_from = s->out_acked;
     s->flight_size = size;
@@ -379,7 +381,7 @@ static void on_window(void *object, uint64_t number)
         s->is_blocked = false;
         pump(s);
     }
-    real_free(n);
+    sim_object_free(n);
 }
 
 size_t sim_tcp_receive(struct sim_sock *s, void *data, size_t size)
@@ -387,7 +389,9 @@ size_t sim_tcp_receive(struct sim_sock *s, void *data, size_t size)
     bool was_full = used(&s->in) >= sim_weather.receive_room;
 
     size = size < used(&s->in) ? size : used(&s->in);
-    memcpy(data, s->in.at + s->in.first, size);
+    if (size > 0) {
+        memcpy(data, s->in.at + s->in.first, size);
+    }
     s->in.first += size;
     if (was_full && size > 0 && s->state == SIM_OPEN) {
         sim_at(sim.now + sim_net_delay(s->node->id, s->peer_node), on_window, note(s, s->peer_id, s->peer_node), 0);

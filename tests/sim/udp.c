@@ -15,9 +15,8 @@ static unsigned seen_next;
 
 static struct sim_datagram *copy(const struct sim_datagram *d)
 {
-    struct sim_datagram *c = real_malloc(sizeof *c + d->size);
+    struct sim_datagram *c = sim_object_new(sizeof *c + d->size);
 
-    CHECK(c != NULL);
     memcpy(c, d, sizeof *d + d->size);
     c->next = NULL;
     return c;
@@ -33,7 +32,7 @@ static void on_icmp(void *object, uint64_t id)
         s->error = ECONNREFUSED; /* the next call gets it, whomever that call is for (P71) */
         sim_sock_poke(s);
     }
-    real_free(about);
+    sim_object_free(about);
 }
 
 static void say_icmp(const struct sim_datagram *d, int where)
@@ -45,8 +44,7 @@ static void say_icmp(const struct sim_datagram *d, int where)
     if (s == NULL || sim_net_path(where, back)->udp_cut) {
         return;
     }
-    about = real_malloc(sizeof *about);
-    CHECK(about != NULL);
+    about = sim_object_new(sizeof *about);
     *about = d->to;
     sim_at(sim.now + sim_net_delay(where, back), on_icmp, about, s->id);
 }
@@ -59,15 +57,15 @@ static void on_arrival(void *object, uint64_t from_node)
 
     if (where < 0 || sim_net_path((int)from_node, where)->udp_cut || sim.node[where].life == 0 ||
         sim.node[where].is_off) {
-        real_free(d);
+        sim_object_free(d);
         return;
     }
     s = sim.node[where].is_up ? sim_udp_bound(where, d->to) : NULL;
     if (s == NULL) {
         say_icmp(d, where);
-        real_free(d);
+        sim_object_free(d);
     } else if (s->queue_count >= QUEUE_MAX) {
-        real_free(d); /* its buffer is full (P72) */
+        sim_object_free(d); /* its buffer is full (P72) */
     } else {
         d->next = NULL;
         if (s->queue == NULL) {
@@ -88,7 +86,7 @@ static void launch(struct sim_datagram *d, int from_node)
 
     if (sim_chance(sim_weather.udp_lost)) {
         sim_cover(COVER_UDP_LOST);
-        real_free(d);
+        sim_object_free(d);
         return;
     }
     if (sim_chance(sim_weather.udp_late)) {
@@ -104,9 +102,8 @@ static void launch(struct sim_datagram *d, int from_node)
 
 void sim_udp_send(struct sim_sock *s, struct sim_address to, const uint8_t *bytes, size_t size)
 {
-    struct sim_datagram *d = real_malloc(sizeof *d + size);
+    struct sim_datagram *d = sim_object_new(sizeof *d + size);
 
-    CHECK(d != NULL);
     d->from = s->local;
     d->from.ip = sim_ip_of_node(s->node->id);
     d->to = to;
@@ -116,7 +113,7 @@ void sim_udp_send(struct sim_sock *s, struct sim_address to, const uint8_t *byte
     sim_net_stats.datagrams++;
     sim_net_stats.datagram_bytes += size;
     if (sim_chance(20)) {
-        real_free(seen[seen_next]);
+        sim_object_free(seen[seen_next]);
         seen[seen_next] = copy(d);
         seen_next = (seen_next + 1) % SEEN_MAX;
     }
@@ -175,7 +172,7 @@ void sim_udp_begin(void)
 void sim_udp_end(void)
 {
     for (unsigned i = 0; i < SEEN_MAX; i++) {
-        real_free(seen[i]);
+        sim_object_free(seen[i]);
         seen[i] = NULL;
     }
 }

@@ -264,6 +264,7 @@ void sim_end(void)
         sim_node_kill(&sim.node[i], true);
     }
     sim_net_end();
+    sim_objects_give_all();
     real_free(queue.heap);
     queue.heap = NULL;
     queue.count = queue.room = 0;
