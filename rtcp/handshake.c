@@ -131,7 +131,8 @@ static void accepted(struct rtcp_session *s, base_time now, const struct rtcp_wi
     uint64_t received = rtcp_wire_extend((uint32_t)a->received, s->opt.first_offset);
 
     rtcp_auth_derive(&keys, s->opt.shared, s->client_nonce, a->nonce);
-    if ((s->peer_name != 0 && a->name != s->peer_name) || received + s->early_written > s->written_max ||
+    if ((s->peer_name != 0 && a->name != s->peer_name) || received < s->out.first ||
+        received + s->early_written > s->written_max ||
         !is_answer_signed(s, raw, keys.handshake_down, received,
                           rtcp_wire_extend((uint32_t)a->sent, s->opt.first_offset))) {
         wrong_peer(s, now, "the acceptance is not authentic");
