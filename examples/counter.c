@@ -14,7 +14,9 @@ struct counter {
 
 static void apply(void *user, const struct replica_command *command, struct replica_answer *answer)
 {
-    ((struct counter *)user)->sum += base_get64(command->data.data);
+    if (command->data.size == 8) {
+        ((struct counter *)user)->sum += base_get64(command->data.data);
+    }
     (void)answer;
 }
 

@@ -7,8 +7,8 @@
  *
  * Rules that hold for every function and callback here:
  *   thread     the thread of the group's loop only.
- *   callbacks  run from the loop, in log order, never from inside a call of yours; any function may be called from any
- *              callback. A callback left NULL is not called.
+ *   callbacks  run from the loop, in log order, never from inside a call of yours; any function but group_close may be
+ *              called from any callback. A callback left NULL is not called.
  *   ownership  options, addresses and bytes are copied during the call; bytes in a callback are valid until it returns.
  *   errors     0 on success, else a negative code of base/status.h; on failure nothing was changed.
  */

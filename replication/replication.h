@@ -58,7 +58,7 @@ REPLICA_API size_t replica_reader_left(const struct replica_reader *reader);
 
 struct replica_options {
     struct group_options group;
-    base_time submit_deadline; /* after this a pending command's outcome is told as unknown: default 5 s */
+    base_time submit_deadline; /* so long after its submission a command's outcome is told as unknown: default 5 s */
 };
 
 REPLICA_API void replica_options_default(struct replica_options *o);
@@ -76,12 +76,13 @@ REPLICA_API BASE_MUST_USE int replica_open(struct ev_loop *loop, const struct re
 /* Ends this replica; pending commands get no callback any more. Accepts NULL. Not from a callback. */
 REPLICA_API void replica_close(struct replica *replica);
 
-/* How a submitted command ended. status: 0 and the answer apply gave; BASE_E_NOLEADER: it never ran and never will;
- * BASE_E_UNKNOWN: its deadline passed, it may still run (once); BASE_E_EXCLUDED: this member is out, unknown. */
+/* How a submitted command ended. status: 0 and the answer apply gave; BASE_E_UNKNOWN: its deadline passed, it may still
+ * run (once); BASE_E_EXCLUDED: this member is out, unknown. (That a command never ran is said by replica_submit alone.)
+ */
 typedef void replica_on_answer(void *user, int status, struct base_bytes answer);
 
 /* Submits a command. on_answer runs exactly once, after the command is committed and applied here (or failed), unless
- * the replica is closed first; answers of one member come in the order of its calls (NOLEADER and UNKNOWN excepted).
+ * the replica is closed first; all that are submitted on one member are answered in the order of the calls.
  *
  *   returns  0; BASE_E_AGAIN (too much pending: wait for on_writable), BASE_E_NOLEADER (no leader for a second: it
  *            never ran), BASE_E_RANGE (size), BASE_E_NOMEM, BASE_E_EXCLUDED. On failure on_answer does not run.
