@@ -228,7 +228,7 @@ static void on_bytes_out(struct run *r)
     size_t size;
 
     if (s->out.upto - s->opt.first_offset < WRITTEN_MAX) {
-        (void)rtcp_session_append(s, r->now, (struct base_bytes){zeros, number(r) % sizeof zeros});
+        CHECK(rtcp_session_append(s, r->now, (struct base_bytes){zeros, number(r) % sizeof zeros}) < 4096);
     }
     next = rtcp_session_next(s, s->live);
     size = byte(r) % 4 == 0 ? next.size : next.size * byte(r) / 256;
@@ -299,10 +299,11 @@ static void on_user(struct run *r)
     static const uint8_t data[RTCP_WIRE_PROBE_DATA] = {1};
     struct rtcp_session *s = &r->s;
     uint8_t tag[RTCP_WIRE_CONFIRM];
+    bool is_wrong;
 
     switch (byte(r) % 8) {
     case 0:
-        (void)rtcp_session_shutdown(s, r->now);
+        CHECK(rtcp_session_shutdown(s, r->now) <= 0 && (s->shut || s->life == RTCP_LIFE_DEAD));
         break;
     case 1:
         rtcp_session_set_probe_data(s, r->now, data);
@@ -310,8 +311,9 @@ static void on_user(struct run *r)
     case 2:
         if (!s->opt.is_client) {
             rtcp_auth_confirm(tag, &s->keys, s->server_nonce);
-            tag[0] ^= byte(r) % 4 == 3;
-            (void)rtcp_session_confirmed(s, r->now, s->attempt, tag);
+            is_wrong = byte(r) % 4 == 3;
+            tag[0] ^= is_wrong;
+            CHECK((rtcp_session_confirmed(s, r->now, s->attempt, tag) < 0) == is_wrong);
         }
         break;
     case 3:
