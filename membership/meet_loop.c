@@ -198,6 +198,9 @@ static int meet_guest(struct mesh *m, struct lane *lane, const struct hello *h)
     struct mesh_peer *p = mesh_find(m, h->sender);
     enum hello_reason reason = hello_judge(m->self, h);
 
+    if (m->is_silent) {
+        return BASE_E_CLOSED; /* it came in before, and has nobody to talk to any more */
+    }
     if (reason == HELLO_GOOD && h->sender > m->self->id) {
         return BASE_E_PROTOCOL; /* the lower id dials: this was a knock, and nothing is wrong */
     }

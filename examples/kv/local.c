@@ -258,6 +258,17 @@ static void info_keyspace(struct kv_call *c, const struct kv_counts *counts, str
     }
 }
 
+static bool is_section_asked(const struct kv_args *a, const char *name)
+{
+    bool is_asked = a->count == 1;
+
+    for (size_t i = 1; i < a->count; i++) {
+        is_asked = is_asked || kv_args_is(a, i, name) || kv_args_is(a, i, "all") || kv_args_is(a, i, "everything") ||
+                   kv_args_is(a, i, "default");
+    }
+    return is_asked;
+}
+
 void kv_run_info(struct kv_call *c)
 {
     static const struct {
@@ -268,17 +279,10 @@ void kv_run_info(struct kv_call *c)
     struct kv_counts counts = {0};
     struct kv_buffer text;
 
-    if (c->args->count > 2) {
-        kv_reply_error(c->reply, KV_SYNTAX_ERROR);
-        return;
-    }
     c->about->counts(c->about->user, &counts);
     kv_buffer_init(&text, 16384);
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-        bool is_all = c->args->count == 1 || kv_args_is(c->args, 1, "all") || kv_args_is(c->args, 1, "everything") ||
-                      kv_args_is(c->args, 1, "default");
-
-        if (is_all || kv_args_is(c->args, 1, sections[i].name)) {
+        if (is_section_asked(c->args, sections[i].name)) {
             kv_buffer_add_text(&text, kv_buffer_size(&text) > 0 ? "\r\n" : "");
             sections[i].print(c, &counts, &text);
         }

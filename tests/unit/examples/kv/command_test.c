@@ -257,7 +257,10 @@ static void info_has_its_sections(void **state)
     assert_string_equal(run(w, "SET a 1"), "+OK\r\n");
     assert_string_equal(run(w, "INFO keyspace"), "$44\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n\r\n");
     assert_string_equal(run(w, "INFO nothing"), "$0\r\n\r\n");
-    assert_string_equal(run(w, "INFO a b"), "-ERR syntax error\r\n");
+    assert_string_equal(run(w, "INFO a b"), "$0\r\n\r\n");
+    assert_non_null(strstr(run(w, "INFO stats a keyspace"), "# Stats\r\n"));
+    assert_non_null(strstr(run(w, "INFO stats a keyspace"), "\r\n\r\n# Keyspace\r\n"));
+    assert_null(strstr(run(w, "INFO stats a keyspace"), "# Server\r\n"));
 }
 
 static void a_reply_above_its_limit_becomes_an_error(void **state)
