@@ -25,6 +25,7 @@
 #define CLIENTS     2
 #define TALKS_MAX   64
 #define STORM       BASE_S(25)
+#define LONG_STORM  BASE_S(90) /* long enough for what a server forgets after half a minute */
 #define PEACE       BASE_S(150)
 #define CHUNK       16384u
 #define INSISTENT   4   /* streams whose writers do not wait */
@@ -45,11 +46,14 @@ struct end {
     bool is_over; /* on_closed */
     int status;
     base_time paused_until; /* reads nothing before */
+    base_time quiet_until;  /* sends nothing before */
 };
 
 struct talk {
     uint64_t key;
     struct end end[2];
+    base_time began;
+    bool may_be_refused;
     uint32_t binding; /* the address its client had behind its NAT at first */
 };
 
@@ -64,6 +68,7 @@ static struct {
     uint64_t first_offset;
     uint8_t key[32];
     bool has_key;
+    bool is_long;
 } a;
 
 void __real_rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
@@ -112,7 +117,7 @@ static void send_some(struct talk *t, int side)
     uint8_t bytes[CHUNK];
     struct rtcp_info info;
 
-    while (e->stream != NULL && !e->has_shut && !e->has_closed && e->sent < e->goal) {
+    while (e->stream != NULL && !e->has_shut && !e->has_closed && e->sent < e->goal && sim.now >= e->quiet_until) {
         uint64_t left = e->goal - e->sent;
         size_t size = 1 + (size_t)sim_below(left < CHUNK ? left : CHUNK);
         size_t room = rtcp_room(e->stream);
@@ -241,7 +246,9 @@ static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
     bool peer_died = !is_alive(peer) || peer->stream == NULL;
     bool is_fine = status == 0 || (status == BASE_E_CLOSED && e->has_aborted) ||
                    (status == BASE_E_RESET && (peer->has_aborted || peer_died || peer->has_closed)) ||
-                   (status == BASE_E_PEER_GONE && !is_alive(peer)) || (status == BASE_E_NEVER_CONFIRMED && peer_died);
+                   (status == BASE_E_PEER_GONE && !is_alive(peer)) ||
+                   (status == BASE_E_NEVER_CONFIRMED && (peer_died || sim.now - t->began > RTCP_UNCONFIRMED_MAX)) ||
+                   (status == BASE_E_REFUSED && side == CLIENT && t->may_be_refused && e->received == 0);
 
     sim_trace("stream %llx side %d ended: %s, %llu unacknowledged", (unsigned long long)t->key, side,
               base_status_name(status), (unsigned long long)unacknowledged);
@@ -444,7 +451,12 @@ static void open_talk(void *object, uint64_t number)
     t->binding = sim_net_rebound(node);
     rtcp_stream_options_default(&o);
     o.ring = a.ring[CLIENT];
-    o.retry_refused = true;
+    t->began = sim.now;
+    if (a.is_long && sim_chance(300)) {
+        t->end[CLIENT].quiet_until = base_time_min(sim.now + sim_below(BASE_S(80)), a.calm_at);
+    }
+    t->may_be_refused = sim_chance(50);
+    o.retry_refused = !t->may_be_refused;
     o.no_early_data = sim_chance(300);
     o.early_data_with_key = sim_chance(500);
     snprintf(name, sizeof name, "s%d", server);
@@ -617,6 +629,11 @@ static void run(unsigned faults, int members)
     a.has_key = sim_chance(400);
     memset(a.key, (int)sim_below(256), sizeof a.key);
     a.calm_at = sim.now + STORM;
+    if (sim_chance(60)) {
+        a.is_long = true;
+        a.calm_at = sim.now + LONG_STORM;
+        sim_faults.lasting = BASE_S(50);
+    }
     for (int i = 0; i < SERVERS + CLIENTS; i++) {
         start(i);
     }
