@@ -443,7 +443,7 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
     if (s->life != RTCP_LIFE_DEAD) {
         dispatch(s, now, c, final);
     }
-    if (s->life != RTCP_LIFE_DEAD && (s->path == RTCP_PATH_DETACHED || s->trying != RTCP_TRY_REST)) {
+    if (s->life != RTCP_LIFE_DEAD && (s->path == RTCP_PATH_DETACHED || s->wants_new || s->trying != RTCP_TRY_REST)) {
         rtcp_session_hint(s, now, -1);
     }
     rtcp_session_check(s);
@@ -452,13 +452,23 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
 
 /* ------------------------------------------------------------------------------------------------ time */
 
+/* Something is to be said, and the only address that is known has not answered yet: the echo may have been lost. */
+static bool is_candidate_wanted(const struct rtcp_session *s)
+{
+    return !rtcp_route_is_valid(s->route) && s->route->candidate.family != 0 &&
+           (rtcp_session_is_busy(s) || s->reliable.type != 0);
+}
+
 /* When the next probe is due, or BASE_NEVER. */
 static base_time probe_due(const struct rtcp_session *s)
 {
     base_time last;
 
-    if (s->route == NULL || !rtcp_route_is_valid(s->route) || s->is_complete || s->aborted) {
+    if (s->route == NULL || s->is_complete || s->aborted) {
         return BASE_NEVER;
+    }
+    if (!rtcp_route_is_valid(s->route)) {
+        return is_candidate_wanted(s) ? s->pulse.probed_at + RTCP_PROBE_SILENCE : BASE_NEVER;
     }
     if (rtcp_session_is_busy(s)) {
         return rtcp_pulse_due(&s->pulse, s->route);
@@ -488,7 +498,7 @@ static base_time reqack_due(const struct rtcp_session *s)
 void rtcp_control_expire(struct rtcp_session *s, base_time now)
 {
     if (probe_due(s) <= now) {
-        rtcp_control_probe(s, now, false);
+        rtcp_control_probe(s, now, !rtcp_route_is_valid(s->route));
     }
     if (reqack_due(s) <= now) {
         rtcp_session_say(s, RTCP_WIRE_REQACK, false);

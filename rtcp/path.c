@@ -318,7 +318,7 @@ void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
         return;
     }
     if (s->trying == RTCP_TRY_REST) {
-        if (s->path == RTCP_PATH_DETACHED && rtcp_backoff_hinted(&s->backoff, now)) {
+        if ((s->path == RTCP_PATH_DETACHED || s->wants_new) && rtcp_backoff_hinted(&s->backoff, now)) {
             rtcp_path_advance(s, now);
         }
     } else if (s->trying != RTCP_TRY_FREEZING && evidence != RTCP_EVIDENCE_REFUSED) {

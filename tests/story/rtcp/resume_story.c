@@ -527,6 +527,61 @@ static void a_wake_for_an_attempt_that_was_given_up_replaces_the_thawed_connecti
     duo_end(&d);
 }
 
+/* The echo that would have made the client's address known to the server was lost: it asks again when it has something
+ * to say, and does not wait for the client's next question (found by chance, seed 1542). */
+static void a_server_whose_question_for_the_address_was_lost_asks_again(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    o.idle_probe = BASE_NEVER;
+    duo_open(&d, &o);
+    d.udp_dropped_types[0] = 1u << RTCP_WIRE_PROBE_REPLY;
+    (void)duo_connect(&d);
+    DUO_TRUE(&d, duo_until(&d, duo_is_confirmed, BASE_S(5)));
+    duo_run(&d, BASE_S(5));
+    d.udp_dropped_types[0] = 0;
+    assert_false(rtcp_route_is_valid(duo_server(&d)->session.route));
+    duo_cut(&d, duo_live(&d), DUO_CUT_FAR);
+    duo_run(&d, BASE_S(5));
+    duo_send(duo_server(&d), 500);
+    duo_deliver(&d, BASE_S(2));
+    duo_end(&d);
+}
+
+/* Many attempts have failed and the next one is ten seconds away when a datagram shows that the path is back (seed
+ * 2484).
+ */
+static void a_wish_for_another_connection_does_not_wait_where_datagrams_come_through(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    duo_pair(&d, &o);
+    duo_run(&d, BASE_MS(20));
+    alarm_falsely(&d);
+    duo_block_udp(&d, true);
+    for (int i = 0; i < DUO_PLANS; i++) {
+        duo_plan(&d, duo_plan_connect(DUO_CONNECT_REFUSED));
+    }
+    duo_run(&d, BASE_MS(1));
+    duo_block_udp(&d, false);
+    d.udp_blocked[1] = true;
+    while (d.plans > 0) {
+        DUO_TRUE(&d, duo_step(&d, d.now + BASE_S(20)));
+    }
+    duo_run(&d, BASE_S(1));
+    d.udp_blocked[1] = false;
+    duo_cut(&d, duo_live(&d), DUO_CUT_SILENT);
+    duo_send(duo_server(&d), 500);
+    duo_deliver(&d, BASE_S(2));
+    duo_end(&d);
+}
+
 /* ------------------------------------------------------------------------------------------------ no datagrams */
 
 /* P69: the handshake is the acknowledgement, one ring every two seconds. */
@@ -571,6 +626,8 @@ int main(void)
         cmocka_unit_test(a_server_with_bytes_wakes_a_client_that_does_not_know),
         cmocka_unit_test(a_lost_wake_is_repeated),
         cmocka_unit_test(a_wake_for_an_attempt_that_was_given_up_replaces_the_thawed_connection),
+        cmocka_unit_test(a_server_whose_question_for_the_address_was_lost_asks_again),
+        cmocka_unit_test(a_wish_for_another_connection_does_not_wait_where_datagrams_come_through),
         cmocka_unit_test(a_full_ring_goes_on_through_resumes_where_datagrams_are_blocked),
     };
 
