@@ -39,6 +39,8 @@ struct group {
     ev_timer timer;     /* deadlines */
     bool is_due;        /* something happened since the last turn */
     bool is_out;        /* on_excluded was called: nothing more happens */
+    bool is_full;       /* deliveries are behind, and the log is at its limit: bulk lanes are held */
+    size_t log_bytes_max;
     uint64_t delivered;
     uint64_t views;
     bool is_ordering[GROUP_MEMBERS_MAX]; /* per place in member[]: order_link_up was called for this link */

@@ -226,6 +226,7 @@ static int open_group(struct ev_loop *loop, const struct group_options *o, const
     g->user = user;
     g->trace = o->trace;
     g->is_open_only = is_open_only;
+    g->log_bytes_max = o->log_bytes_max;
     base_copy(g->name, o->name, strlen(o->name));
     status = open_parts(g, o);
     if (status != 0) {

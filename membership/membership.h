@@ -126,7 +126,8 @@ struct group_options {
     const uint8_t *key;                 /* pre-shared key of all members, or NULL */
     size_t key_size;
     base_time election_timeout; /* default 600 ms; 100 ms .. 60 s: how long a silent leader is followed */
-    size_t log_bytes_max;       /* memory of the ordered log: default 256 MiB; beyond it group_broadcast says AGAIN */
+    size_t log_bytes_max;       /* memory of the ordered log: default 256 MiB; beyond it group_broadcast says AGAIN, and
+                                   a member that delivers more slowly than the others takes no more from them */
     size_t pending_max;         /* broadcasts of this member not yet delivered: default 65536 */
     uint64_t seed;              /* of jitter; 0: from the kernel */
     struct base_trace trace;
@@ -186,7 +187,7 @@ struct group_member_stats {
     uint64_t snapshots_sent;
     uint64_t snapshots_received;
     uint64_t links;   /* how often the link came up */
-    base_time silent; /* since its last authentic sign of life */
+    base_time silent; /* since its last authentic sign of life; BASE_NEVER: there is no link */
 };
 
 struct group_stats {

@@ -280,6 +280,20 @@ void mesh_read_bulk(struct mesh *m, uint32_t id)
     m->callbacks.on_room(m->user);
 }
 
+void mesh_hold_bulk(struct mesh *m, uint32_t id, bool is_held)
+{
+    struct mesh_peer *p = mesh_find(m, id);
+
+    if (p == NULL || !p->is_read) {
+        return;
+    }
+    if (is_held) {
+        lane_hold(p->current.lane[LANE_BULK]);
+    } else {
+        lane_release(p->current.lane[LANE_BULK]);
+    }
+}
+
 static struct lane *lane_to(struct mesh *m, uint32_t id, enum message_lane kind)
 {
     struct mesh_peer *p = mesh_find(m, id);

@@ -69,6 +69,10 @@ void mesh_turn(struct mesh *mesh);
 /* From here on frames of this link's bulk lane are given, too, by mesh_turn; and beats are sent and given. */
 void mesh_read_bulk(struct mesh *mesh, uint32_t id);
 
+/* Frames of this link's bulk lane wait, or go on with the next mesh_turn: its sender feels it when the rings are full.
+ * Only after mesh_read_bulk; a new link is not held. */
+void mesh_hold_bulk(struct mesh *mesh, uint32_t id, bool is_held);
+
 /* Whether a frame can be sent to a member on a lane now; *ret_body: the most its body may have. */
 bool mesh_room(struct mesh *mesh, uint32_t id, enum message_lane lane, size_t *ret_body);
 

@@ -125,6 +125,9 @@ static void start_ordering(struct group *g, uint32_t id)
     g->is_ordering[place(g, id)] = true;
     order_link_up(g->order, id, base_clock_now());
     mesh_read_bulk(g->mesh, id);
+    if (g->is_full) {
+        mesh_hold_bulk(g->mesh, id, true);
+    }
 }
 
 static void take_founding_effects(struct group *g)
@@ -217,6 +220,30 @@ static bool deliver(struct group *g, base_time until)
     return false;
 }
 
+/* A member whose user takes entries more slowly than the others do would pile them up without end, for they are settled
+ * and acknowledged. It reads no more until it has delivered some; then its acknowledgements, and so the leader's log,
+ * wait for it. Beats and votes go on. */
+static void throttle(struct group *g)
+{
+    struct group_stats stats;
+    bool is_full;
+
+    order_stats(g->order, &stats);
+    is_full = stats.delivered < stats.commit && stats.log_bytes > g->log_bytes_max;
+    if (is_full == g->is_full) {
+        return;
+    }
+    g->is_full = is_full;
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (g->is_ordering[i]) {
+            mesh_hold_bulk(g->mesh, g->member[i].id, is_full);
+        }
+    }
+    if (!is_full) {
+        group_turn_due(g);
+    }
+}
+
 void group_turn_send(struct group *g)
 {
     for (uint32_t i = 0; i < g->count; i++) {
@@ -270,6 +297,7 @@ static void turn(struct group *g)
         take_order_effects(g); /* of what users submitted meanwhile */
     }
     if (!g->is_out) {
+        throttle(g);
         group_turn_send(g);
     }
     group_turn_arm(g);

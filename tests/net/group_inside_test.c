@@ -507,6 +507,63 @@ static void a_broadcast_at_the_end_of_a_turn_does_not_sleep(void **state)
     trio_close(t);
 }
 
+#define SLOW_COUNT 3000
+#define SLOW_SIZE  4096
+
+static struct node *slow;
+static size_t slow_log_max;
+
+static void on_deliver_slowly(void *user, const struct group_delivery *d)
+{
+    base_time began = base_clock_now();
+    struct group_stats stats;
+
+    on_deliver(user, d);
+    if (user != slow) {
+        return;
+    }
+    group_stats(slow->group, &stats);
+    slow_log_max = stats.log_bytes > slow_log_max ? stats.log_bytes : slow_log_max;
+    while (base_clock_now() - began < BASE_US(300)) { /* a state machine that takes its time */
+    }
+}
+
+/* B1, L6: who cannot follow in delivering reads more slowly; its log does not grow beyond its limit. */
+static void a_member_that_delivers_slowly_is_not_flooded(void **state)
+{
+    static const uint8_t text[SLOW_SIZE];
+    struct trio *t = trio_new();
+    struct group_callbacks c = callbacks;
+    struct node *leader;
+    uint64_t number;
+    unsigned sent = 0;
+
+    (void)state;
+    c.on_deliver = on_deliver_slowly;
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        struct group_options o = options_of(t, id);
+
+        o.log_bytes_max = (size_t)2 << 20;
+        o.election_timeout = BASE_S(5);
+        assert_int_equal(group_found(t->loop, &o, &c, &t->node[id - 1], &t->node[id - 1].group), 0);
+    }
+    run_until(t, are_led);
+    leader = &t->node[t->node[0].leader - 1];
+    slow = &t->node[t->node[0].leader % MEMBERS];
+    slow_log_max = 0;
+    while (sent < SLOW_COUNT) {
+        while (sent < SLOW_COUNT && broadcast(leader, text, sizeof text, &number) == 0) {
+            sent++;
+        }
+        ev_run(t->loop, EVRUN_ONCE);
+        assert_false(t->is_late);
+    }
+    run_to_count(t, SLOW_COUNT);
+    expect_same_order(t);
+    assert_true(slow_log_max < (size_t)4 << 20); /* the limit, a read, and pieces of memory */
+    trio_close(t);
+}
+
 static bool is_led_again(const struct trio *t)
 {
     for (unsigned i = 0; i < MEMBERS; i++) {
@@ -744,6 +801,7 @@ int main(void)
         cmocka_unit_test(callbacks_may_broadcast),
         cmocka_unit_test(what_is_taken_before_the_founding_is_delivered_after_it),
         cmocka_unit_test(a_broadcast_at_the_end_of_a_turn_does_not_sleep),
+        cmocka_unit_test(a_member_that_delivers_slowly_is_not_flooded),
         cmocka_unit_test(a_leader_that_closes_is_replaced_at_once),
         cmocka_unit_test(nothing_is_taken_when_nobody_leads_for_a_second),
         cmocka_unit_test(a_member_that_comes_back_is_refused),
