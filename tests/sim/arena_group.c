@@ -30,6 +30,7 @@
 #define PORT        7000
 #define STRANGER    SIM_MEMBERS_MAX /* the node of another service */
 #define STORM       BASE_S(25)
+#define TURNS_MORE  20000u /* of a loop in a second, for each member: a leader talks to all */
 #define PEACE       BASE_S(120)
 #define FOUND_LIMIT BASE_S(60)
 #define STEP        BASE_MS(200)
@@ -93,17 +94,19 @@ bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane,
 int __wrap_order_open(const struct order_options *options, const struct order_image *image, base_time now,
                       struct order **ret_order)
 {
-    sim_group.member[sim.current->id].incarnation = options->incarnation;
+    if (sim.current != NULL) { /* else: the order core alone */
+        sim_group.member[sim.current->id].incarnation = options->incarnation;
+    }
     return __real_order_open(options, image, now, ret_order);
 }
 
 /* The driver asks the core in every turn; the oracles look at it then. */
 bool __wrap_order_poll(struct order *o, struct order_effect *e)
 {
-    int node = sim.current->id;
-
-    sim_group.member[node].core = o;
-    oracle_order_look(node, o);
+    if (sim.current != NULL) {
+        sim_group.member[sim.current->id].core = o;
+        oracle_order_look(sim.current->id, o);
+    }
     return __real_order_poll(o, e);
 }
 
@@ -111,7 +114,7 @@ bool __wrap_order_deliver(struct order *o, struct group_delivery *d)
 {
     bool is_there = __real_order_deliver(o, d);
 
-    if (is_there) {
+    if (is_there && sim.current != NULL) {
         oracle_views_deliver(sim.current->id);
         oracle_order_deliver(sim.current->id, d);
     }
@@ -120,9 +123,9 @@ bool __wrap_order_deliver(struct order *o, struct group_delivery *d)
 
 bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane, size_t room, struct message *m)
 {
-    bool is_there = __real_order_pull(o, member, lane, room < g.room ? room : g.room, m);
+    bool is_there = __real_order_pull(o, member, lane, sim.current == NULL || room < g.room ? room : g.room, m);
 
-    if (is_there) {
+    if (is_there && sim.current != NULL) {
         oracle_paper_sent(sim.current->id, member, m);
     }
     return is_there;
@@ -138,7 +141,9 @@ void __wrap_mesh_turn(struct mesh *mesh);
 int __wrap_order_receive(struct order *o, uint32_t member, enum message_lane lane, const struct message *m,
                          base_time now)
 {
-    oracle_order_heard(sim.current->id, member, m);
+    if (sim.current != NULL) {
+        oracle_order_heard(sim.current->id, member, m);
+    }
     return __real_order_receive(o, member, lane, m, now);
 }
 
@@ -710,6 +715,7 @@ static void begin(unsigned faults, int members)
     memset(&g, 0, sizeof g);
     memset(&sim_group, 0, sizeof sim_group);
     sim_group.count = members;
+    sim.turns_max += TURNS_MORE * (uint32_t)members;
     sim_faults_draw(faults, members);
     sim_faults.may_kill = may_kill;
     sim_faults.restart = start;

@@ -15,7 +15,7 @@
 
 #define RUN_SECONDS_MAX 120 /* of the real clock, for one seed: more is an endless loop */
 
-static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group};
+static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group, &sim_arena_order};
 
 struct run_options {
     const struct sim_arena *arena;
@@ -34,7 +34,8 @@ static const char help[] =
     "\n"
     "Runs the product in a simulated world: one thread, a virtual clock, and every fault drawn from the seed.\n"
     "\n"
-    "  --arena NAME     streams (rtcp alone; the default)\n"
+    "  --arena NAME     streams (rtcp alone; the default), group (replicas with clients), order (the order core, "
+    "durable)\n"
     "  --seed N         one run; prints the hash of its trace\n"
     "  --from N         the first of several seeds (default 1)\n"
     "  --runs N         how many (default 100)\n"

@@ -146,8 +146,8 @@ static void watch_turns(struct sim_node *node)
     if (++node->turns_here > node->turns_most) {
         node->turns_most = node->turns_here;
     }
-    if (node->turns_here > TURNS_MAX) {
-        sim_fail("B3 no busy loop", "node %d turned its loop %u times within a second", node->id, TURNS_MAX);
+    if (node->turns_here > sim.turns_max) {
+        sim_fail("B3 no busy loop", "node %d turned its loop %u times within a second", node->id, sim.turns_max);
     }
 }
 
@@ -247,6 +247,7 @@ void sim_begin(uint64_t seed)
     memset(&sim, 0, sizeof sim);
     sim.seed = seed;
     sim.now = BASE_S(1000);
+    sim.turns_max = TURNS_MAX;
     sim.hash = 1469598103934665603u;
     base_rng_init(&sim.rng, seed ^ 0x5eed);
     for (int i = 0; i < SIM_NODES_MAX; i++) {

@@ -44,7 +44,8 @@ struct sim_world {
     uint64_t seed;
     struct base_rng rng; /* of the world: delays, losses, faults */
     base_time now;
-    uint64_t events; /* handled so far */
+    uint64_t events;    /* handled so far */
+    uint32_t turns_max; /* of one loop in a second: more is a busy loop */
     struct sim_node node[SIM_NODES_MAX];
     struct sim_node *current; /* whose code runs; NULL: the world's own */
     bool is_failed;

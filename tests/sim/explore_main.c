@@ -1,0 +1,125 @@
+/* explore-order: every way in which a small group can go, breadth first, up to limits; each state once. Prints how many
+ * states there were. Names no seed: it tries everything.
+ */
+#include "tests/sim/explore.h"
+
+#include "rtcp/base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct state {
+    uint32_t parent;
+    struct explore_action action; /* that led here from the parent */
+};
+
+static struct {
+    struct state *state;
+    size_t count, room;
+    uint64_t *seen; /* a table of numbers; 0: free */
+    size_t seen_mask;
+    const struct explore_limits *limits;
+} x;
+
+static bool is_new(uint64_t number)
+{
+    size_t at = (size_t)number & x.seen_mask;
+
+    number = number == 0 ? 1 : number;
+    while (x.seen[at] != 0) {
+        if (x.seen[at] == number) {
+            return false;
+        }
+        at = (at + 1) & x.seen_mask;
+    }
+    x.seen[at] = number;
+    return true;
+}
+
+static size_t path_of(uint32_t state, struct explore_action *path)
+{
+    size_t length = 0;
+
+    for (uint32_t at = state; at != 0; at = x.state[at].parent) {
+        length++;
+    }
+    for (size_t i = length; i > 0; i--) {
+        path[i - 1] = x.state[state].action;
+        state = x.state[state].parent;
+    }
+    return length;
+}
+
+static void go_to(uint32_t state)
+{
+    struct explore_action path[256];
+    size_t length = path_of(state, path);
+
+    explore_begin(x.limits, 1);
+    for (size_t i = 0; i < length; i++) {
+        (void)explore_apply(path[i]);
+    }
+}
+
+static int tell(uint32_t state, struct explore_action last, const char *broken)
+{
+    struct explore_action path[256];
+    size_t length = path_of(state, path);
+
+    printf("%s, after:\n", broken);
+    for (size_t i = 0; i < length; i++) {
+        explore_print(stdout, path[i]);
+    }
+    explore_print(stdout, last);
+    return 1;
+}
+
+static int expand(uint32_t state)
+{
+    struct explore_action actions[EXPLORE_ACTIONS_MAX];
+    size_t count;
+
+    go_to(state);
+    explore_save();
+    count = explore_actions(actions);
+    for (size_t i = 0; i < count; i++) {
+        const char *broken = explore_apply(actions[i]);
+
+        if (broken != NULL) {
+            return tell(state, actions[i], broken);
+        }
+        if (x.count < x.room && is_new(explore_number())) {
+            x.state[x.count++] = (struct state){state, actions[i]};
+        }
+        explore_restore();
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct explore_limits limits = {
+        .members = 3, .terms = 3, .expires = 3, .crashes = 1, .submits = 1, .breaks = 0};
+    time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 20);
+    uint32_t at = 0;
+    int failed = 0;
+
+    x.limits = &limits;
+    x.room = (size_t)1 << 22;
+    x.seen_mask = ((size_t)1 << 24) - 1;
+    x.state = calloc(x.room, sizeof *x.state);
+    x.seen = calloc(x.seen_mask + 1, sizeof *x.seen);
+    CHECK(x.state != NULL && x.seen != NULL);
+    x.count = 1;
+    while (at < x.count && failed == 0 && (at % 64 != 0 || time(NULL) < end)) {
+        failed = expand(at++);
+    }
+    printf("%zu states, %u of them expanded%s\n", x.count, at, at == x.count ? ": all within the limits" : "");
+    printf(failed == 0 ? "[       OK ] explore-order\n" : "[  FAILED  ] explore-order\n");
+    explore_end();
+    free(x.state);
+    free(x.seen);
+    return failed;
+}
