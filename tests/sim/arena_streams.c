@@ -532,6 +532,13 @@ static void insist(void *object, uint64_t number)
 
 /* ------------------------------------------------------------------------------------------------ verdicts */
 
+/* A server's end that nobody ever confirmed, on a connection that its kernel still believes in. Nothing may be asked of
+ * an address that was never validated, so only the kernel can find out: after a quarter of an hour. */
+static bool is_believed_only(const struct end *s)
+{
+    return s->stream != NULL && !s->stream->session.is_confirmed && s->stream->session.path == RTCP_PATH_ATTACHED;
+}
+
 /* Nothing more can come of this talk: both ends are over, or one of its processes died. */
 static bool is_settled(const struct talk *t)
 {
@@ -544,6 +551,9 @@ static bool is_settled(const struct talk *t)
     }
     if (c->is_over && sim_net_rebound(c->node) != t->binding) {
         return true; /* it ended while cut off, and its NAT forgot it: the server lingers, it cannot ask anybody */
+    }
+    if (c->is_over && is_alive(s) && is_believed_only(s)) {
+        return true;
     }
     return c->is_over && (!server_known || s->is_over || !is_alive(s));
 }
