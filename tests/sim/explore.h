@@ -5,8 +5,8 @@
  * Relies on order.h; on order_state.h to look.
  * Not here  which actions are chosen: breadth first (explore_main.c) or at random (arena_order.c).
  *
- * Checked after every action: R1 one leader a term; R5 one entry at a settled index; R8 what is
- * said is on the disk, what a leader settles on the disks of a majority; R9, R12 follow from these with crashes; no core stops.
+ * Checked after every action: R1 one leader a term; R5 one entry at a settled index; R8 what is said is on the disk,
+ * what a leader settles on the disks of a majority; R9 and R12 follow from these with crashes; no core stops.
  */
 #ifndef HOLDFAST_SIM_EXPLORE_H
 #define HOLDFAST_SIM_EXPLORE_H
