@@ -16,6 +16,7 @@
 #define RECORDERS     3  /* per member */
 #define HISTORY_MAX   6u /* keys with a history: 0..HISTORY_MAX-1; pumps use the others */
 #define UNDER_WAY_MAX 512
+#define OVERLOAD      8
 
 struct recorder {
     int node;
@@ -281,11 +282,12 @@ void sim_clients_start(int node)
     pumps[node].bytes = 0;
 }
 
-/* One segment, of half the greatest size in the mean, moves per round trip. */
+/* One segment, of half the greatest size in the mean, moves per round trip. Some runs have more under way than the
+ * network moves before leaders lose their patience. */
 static size_t draw_budget(void)
 {
     base_time trip = 2 * (sim_weather.delay_min + (sim_weather.delay_max - sim_weather.delay_min) / 4) + BASE_US(100);
-    uint64_t moved = BASE_S(2) / trip * sim_weather.chunk_max / 2;
+    uint64_t moved = BASE_S(2) / trip * sim_weather.chunk_max / 2 * (sim_chance(150) ? OVERLOAD : 1);
 
     return (size_t)(moved < 2000 ? 2000 : moved > (4u << 20) ? 4u << 20 : moved) / (size_t)sim_group.count;
 }
