@@ -18,11 +18,13 @@
 
 #define SEEDS      800u
 #define STEPS_MAX  50u
-#define HEAL_LIMIT BASE_S(90)
+#define SOON       BASE_S(5)  /* after healing, with something to say, wherever it is known whom to ask */
+#define HEAL_LIMIT BASE_S(90) /* after healing, where a client that has moved must ask first; and for closing */
 
 struct run {
     struct duo duo; /* the first member */
     struct base_rng rng;
+    unsigned streams; /* opened by the client; they share one route */
     bool may_restart;
     bool has_moved;
 };
@@ -137,6 +139,15 @@ static void repeat_message(struct run *r)
     }
 }
 
+static void cut_one(struct run *r)
+{
+    struct duo_stream *c = r->duo.host[DUO_CLIENT].stream[below(r, r->streams)];
+
+    if (c->live != NULL) {
+        duo_cut(&r->duo, c->live->conn, (enum duo_cut)below(r, 5));
+    }
+}
+
 static void fault_of_network(struct run *r)
 {
     struct duo *d = &r->duo;
@@ -144,7 +155,7 @@ static void fault_of_network(struct run *r)
     switch (below(r, 9)) {
     case 0:
     case 1:
-        duo_cut(d, duo_live(d), (enum duo_cut)below(r, 5));
+        cut_one(r);
         break;
     case 2:
     case 3:
@@ -203,7 +214,7 @@ static void fault_of_host(struct run *r)
 
 static struct duo_stream *choose_stream(struct run *r)
 {
-    struct duo_stream *c = r->duo.host[DUO_CLIENT].stream[0];
+    struct duo_stream *c = r->duo.host[DUO_CLIENT].stream[below(r, r->streams)];
     struct duo_stream *s = duo_peer(c);
 
     return one_in(r, 2) || s == NULL || s->is_killed || !s->is_accepted ? c : s;
@@ -283,11 +294,15 @@ static bool is_given_up(const struct duo_stream *s)
 }
 
 /* Everything has arrived, or somebody gave up: whoever closes reads no more. */
-static bool is_delivered(struct duo *d)
+static bool is_stream_delivered(const struct duo_stream *c)
 {
-    const struct duo_stream *c = d->host[DUO_CLIENT].stream[0];
+    const struct duo_stream *s = duo_peer(c);
 
-    return is_given_up(c) || (duo_peer(c) != NULL && is_given_up(duo_peer(c))) || duo_is_delivered(d);
+    if (is_given_up(c) || (s != NULL && is_given_up(s))) {
+        return true;
+    }
+    return s != NULL && c->to_send == 0 && s->to_send == 0 && s->read == c->session.out.upto &&
+           c->read == s->session.out.upto;
 }
 
 static bool can_find(const struct duo_stream *s)
@@ -295,39 +310,67 @@ static bool can_find(const struct duo_stream *s)
     return s != NULL && s->session.route != NULL && rtcp_route_is_valid(s->session.route);
 }
 
-static bool is_over(struct duo *d)
+static bool is_stream_over(const struct run *r, const struct duo_stream *c)
 {
-    const struct duo_stream *c = d->host[DUO_CLIENT].stream[0];
     struct duo_stream *s = duo_peer(c);
 
     if (s != NULL && !s->is_killed) {
         s->close_after = true; /* it may have been accepted a moment ago */
     }
-    if (c->is_closed && (((struct run *)(void *)d)->has_moved || !can_find(s))) {
+    if (c->is_closed && (r->has_moved || !can_find(s))) {
         return true; /* the server cannot find it, and only its application or a limit ends the session (P31) */
     }
     return c->is_closed && (s == NULL || s->is_killed || s->is_closed);
 }
 
+static bool is_delivered(struct duo *d)
+{
+    const struct run *r = (const struct run *)(const void *)d;
+
+    for (unsigned i = 0; i < r->streams; i++) {
+        if (!is_stream_delivered(d->host[DUO_CLIENT].stream[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_over(struct duo *d)
+{
+    const struct run *r = (const struct run *)(const void *)d;
+    bool is_all = true;
+
+    for (unsigned i = 0; i < r->streams; i++) {
+        is_all = is_stream_over(r, d->host[DUO_CLIENT].stream[i]) && is_all;
+    }
+    return is_all;
+}
+
 static void finish(struct run *r)
 {
     struct duo *d = &r->duo;
-    struct duo_stream *c = d->host[DUO_CLIENT].stream[0];
-    struct duo_stream *s;
-    bool is_clean;
+    bool is_clean[DUO_STREAMS];
 
     heal(r);
-    if (!duo_until(d, is_delivered, HEAL_LIMIT)) {
+    if (!duo_until(d, is_delivered, r->has_moved ? HEAL_LIMIT : SOON)) {
         duo_fail(d, "not delivered after healing");
     }
-    s = duo_peer(c);
-    is_clean = !is_given_up(c) && !is_given_up(s);
-    c->close_after = true;
+    for (unsigned i = 0; i < r->streams; i++) {
+        struct duo_stream *c = d->host[DUO_CLIENT].stream[i];
+
+        is_clean[i] = !is_given_up(c) && !is_given_up(duo_peer(c));
+        c->close_after = true;
+    }
     if (!duo_until(d, is_over, HEAL_LIMIT)) {
         duo_fail(d, "not over after both sides closed");
     }
-    if (is_clean && (c->status != 0 || s->status != 0)) {
-        duo_fail(d, "everything was delivered, and yet an error is reported");
+    for (unsigned i = 0; i < r->streams; i++) {
+        const struct duo_stream *c = d->host[DUO_CLIENT].stream[i];
+        const struct duo_stream *s = duo_peer(c);
+
+        if (is_clean[i] && (c->status != 0 || (s->is_closed && s->status != 0))) {
+            duo_fail(d, "everything was delivered, and yet an error is reported");
+        }
     }
 }
 
@@ -345,7 +388,10 @@ static void run_seed(uint64_t seed, bool is_traced)
     if (one_in(&r, 3)) {
         duo_plan(&r.duo, choose_plan(&r));
     }
-    duo_send(duo_connect(&r.duo), spread(&r, 30000));
+    r.streams = one_in(&r, 4) ? 2 + (unsigned)below(&r, 2) : 1;
+    for (unsigned i = 0; i < r.streams; i++) {
+        duo_send(duo_connect(&r.duo), spread(&r, 30000));
+    }
     steps = 5 + below(&r, STEPS_MAX);
     for (uint64_t i = 0; i < steps; i++) {
         if (one_in(&r, 3)) {
