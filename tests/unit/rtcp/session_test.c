@@ -1,0 +1,360 @@
+/* Tests of the calls of rtcp/session.h that need no peer: births, the data path, what is due when. What sessions do
+ * with each other stands in tests/story/rtcp.
+ */
+#include "rtcp/base/ringmem_loop.h"
+#include "rtcp/defaults.h"
+#include "rtcp/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define NOW  BASE_S(100)
+#define RING 4096u
+
+static const struct base_trace silent;
+static const uint8_t bytes[2 * RING];
+
+struct world {
+    struct rtcp_session s;
+    struct rtcp_auth_shared shared;
+    struct rtcp_session_options o;
+    struct rtcp_route route;
+};
+
+static void init_world(struct world *w)
+{
+    memset(w, 0, sizeof *w);
+    rtcp_auth_shared_init(&w->shared, (struct base_bytes){NULL, 0}, 0);
+    w->o = (struct rtcp_session_options){.ring = RING,
+                                         .idle_probe = BASE_S(15),
+                                         .linger_max = BASE_S(600),
+                                         .name = 7,
+                                         .incarnation = 8,
+                                         .id = 9,
+                                         .shared = &w->shared,
+                                         .ring_source = base_ringmem_system(),
+                                         .trace = &silent};
+}
+
+static struct world *open_client(void)
+{
+    struct world *w = malloc(sizeof *w);
+
+    assert_non_null(w);
+    init_world(w);
+    w->o.is_client = true;
+    assert_int_equal(rtcp_session_open(&w->s, &w->o, NOW), 0);
+    return w;
+}
+
+static bool poll(struct world *w, enum rtcp_effect_kind kind)
+{
+    struct rtcp_effect e;
+
+    while (rtcp_session_poll(&w->s, &e)) {
+        if (e.kind == RTCP_EFFECT_ATTACH) {
+            rtcp_session_routed(&w->s, NOW, &w->route);
+        }
+        if (e.kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A server's session that is attached on attempt 1. */
+static struct world *open_server(void)
+{
+    const struct rtcp_wire_request open = {
+        .kind = RTCP_WIRE_OPEN, .control_id = 5, .attempt = 1, .window = RING, .client_incarnation = 6};
+    struct world *w = malloc(sizeof *w);
+
+    assert_non_null(w);
+    init_world(w);
+    rtcp_route_init(&w->route, 6, NOW);
+    assert_int_equal(rtcp_session_accept(&w->s, &w->o, NOW, &open), 0);
+    assert_true(poll(w, RTCP_EFFECT_GREET));
+    assert_true(poll(w, RTCP_EFFECT_ATTACH));
+    assert_true(poll(w, RTCP_EFFECT_ACCEPTED));
+    return w;
+}
+
+static void close_world(struct world *w)
+{
+    rtcp_session_deinit(&w->s);
+    free(w);
+}
+
+static int64_t append(struct world *w, size_t size)
+{
+    return rtcp_session_append(&w->s, NOW, (struct base_bytes){bytes, size});
+}
+
+/* ------------------------------------------------------------------------------------------------ births */
+
+static int take_nothing(void *user, size_t size, struct base_ringmem *ring)
+{
+    (void)user;
+    (void)size;
+    (void)ring;
+    return BASE_E_NOMEM;
+}
+
+static void no_ring_is_a_status_at_birth(void **state)
+{
+    const struct base_ringmem_source none = {NULL, take_nothing, NULL};
+    const struct rtcp_wire_request open = {.attempt = 1};
+    struct world w;
+
+    (void)state;
+    init_world(&w);
+    w.o.ring_source = &none;
+    assert_int_equal(rtcp_session_open(&w.s, &w.o, NOW), BASE_E_NOMEM);
+    assert_int_equal(rtcp_session_accept(&w.s, &w.o, NOW, &open), BASE_E_NOMEM);
+    w.o.ring = (1u << 30) + 1;
+    w.o.ring_source = base_ringmem_system();
+    assert_int_equal(rtcp_session_open(&w.s, &w.o, NOW), BASE_E_RANGE);
+    rtcp_session_deinit(&w.s);
+}
+
+static void a_client_begins_with_a_connection(void **state)
+{
+    struct world *w = open_client();
+    struct rtcp_effect e;
+
+    (void)state;
+    assert_true(rtcp_session_poll(&w->s, &e));
+    assert_int_equal(e.kind, RTCP_EFFECT_CONNECT);
+    assert_int_equal(e.attempt, 1);
+    assert_false(rtcp_session_poll(&w->s, &e));
+    assert_int_equal(rtcp_session_deadline(&w->s), NOW + RTCP_CONNECT_BUSY);
+    close_world(w);
+}
+
+static void a_greeting_is_signed_with_the_port_of_the_connection(void **state)
+{
+    struct world *w = open_client();
+    struct rtcp_wire_request r;
+    struct rtcp_effect e = {0};
+
+    (void)state;
+    rtcp_session_connected(&w->s, NOW, 1);
+    while (e.kind != RTCP_EFFECT_GREET) {
+        assert_true(rtcp_session_poll(&w->s, &e));
+    }
+    rtcp_session_sign(&w->s, &e, 4711);
+    assert_int_equal(rtcp_wire_get_request((struct base_bytes){e.bytes, e.size}, &r), 0);
+    assert_int_equal(r.kind, RTCP_WIRE_OPEN);
+    assert_int_equal(r.udp_port, 4711);
+    assert_int_equal(r.attempt, 1);
+    assert_int_equal(r.control_id, 9);
+    assert_true(rtcp_auth_is_signed(e.bytes, e.size, w->shared.key, 0, 0, NULL));
+    close_world(w);
+}
+
+static void reports_about_other_attempts_change_nothing(void **state)
+{
+    struct world *w = open_client();
+    struct rtcp_session before;
+
+    (void)state;
+    assert_true(poll(w, RTCP_EFFECT_CONNECT));
+    before = w->s;
+    rtcp_session_connected(&w->s, NOW, 2);
+    rtcp_session_frozen(&w->s, NOW, 1, true);
+    rtcp_session_eof(&w->s, NOW, 1);
+    rtcp_session_answered(&w->s, NOW, 1, (struct base_bytes){bytes, RTCP_WIRE_ANSWER});
+    rtcp_session_broke(&w->s, NOW, 2, -1, "another one");
+    assert_memory_equal(&before, &w->s, sizeof before);
+    close_world(w);
+}
+
+/* ------------------------------------------------------------------------------------------------ sending */
+
+/* P15: a full ring is normal. */
+static void a_full_ring_says_again_and_takes_what_fits(void **state)
+{
+    struct world *w = open_client();
+
+    (void)state;
+    assert_int_equal(append(w, 0), 0);
+    assert_int_equal(append(w, 1000), 1000);
+    assert_int_equal(append(w, RING), RING - 1000);
+    assert_int_equal(append(w, 1), BASE_E_AGAIN);
+    assert_true(w->s.wants_room);
+    close_world(w);
+}
+
+static void reserved_room_is_taken_in_by_commit(void **state)
+{
+    struct world *w = open_client();
+    struct base_span room;
+
+    (void)state;
+    assert_int_equal(rtcp_session_reserve(&w->s, NOW, &room), 0);
+    assert_int_equal(room.size, RING);
+    assert_int_equal(rtcp_session_commit(&w->s, NOW, RING + 1), BASE_E_RANGE);
+    assert_int_equal(rtcp_session_commit(&w->s, NOW, 100), 0);
+    assert_int_equal(w->s.out.upto, 100);
+    assert_int_equal(rtcp_session_commit(&w->s, NOW, RING - 100), 0);
+    assert_int_equal(rtcp_session_reserve(&w->s, NOW, &room), BASE_E_AGAIN);
+    close_world(w);
+}
+
+static void nothing_is_taken_after_a_shutdown(void **state)
+{
+    struct world *w = open_client();
+    struct base_span room;
+
+    (void)state;
+    assert_int_equal(append(w, 10), 10);
+    assert_int_equal(rtcp_session_shutdown(&w->s, NOW), 0);
+    assert_int_equal(append(w, 10), BASE_E_CLOSED);
+    assert_int_equal(append(w, 0), BASE_E_CLOSED);
+    assert_int_equal(rtcp_session_reserve(&w->s, NOW, &room), BASE_E_CLOSED);
+    assert_int_equal(rtcp_session_commit(&w->s, NOW, 0), BASE_E_CLOSED);
+    rtcp_session_close(&w->s, NOW, false);
+    assert_int_equal(rtcp_session_shutdown(&w->s, NOW), BASE_E_CLOSED);
+    close_world(w);
+}
+
+static void bytes_are_for_the_live_connection_only(void **state)
+{
+    struct world *w = open_server();
+
+    (void)state;
+    assert_int_equal(append(w, 300), 300);
+    assert_int_equal(rtcp_session_next(&w->s, 1).size, 300);
+    assert_int_equal(rtcp_session_next(&w->s, 2).size, 0);
+    rtcp_session_sent(&w->s, NOW, 200);
+    assert_int_equal(rtcp_session_next(&w->s, 1).size, 100);
+    assert_int_equal(rtcp_session_acked(&w->s), 0);
+    rtcp_session_broke(&w->s, NOW, 1, -1, "cut");
+    assert_int_equal(rtcp_session_next(&w->s, 1).size, 0);
+    assert_int_equal(append(w, 300), 300); /* goes on without a connection */
+    close_world(w);
+}
+
+static void the_fin_is_due_when_everything_is_written(void **state)
+{
+    struct world *w = open_server();
+
+    (void)state;
+    assert_int_equal(append(w, 300), 300);
+    assert_int_equal(rtcp_session_shutdown(&w->s, NOW), 0);
+    assert_false(rtcp_session_is_fin_due(&w->s));
+    rtcp_session_sent(&w->s, NOW, 300);
+    assert_true(rtcp_session_is_fin_due(&w->s));
+    close_world(w);
+}
+
+/* ------------------------------------------------------------------------------------------------ receiving */
+
+/* What is taken out of a connection that is being replaced is bounded by our own ring, not by the peer's word. */
+static void the_waiting_buffer_is_bounded(void **state)
+{
+    struct world *w = open_server();
+
+    (void)state;
+    assert_int_equal(rtcp_session_may_hold(&w->s, 0), RTCP_WAITING_MAX);
+    assert_int_equal(rtcp_session_may_hold(&w->s, RTCP_WAITING_MAX - 1), 1);
+    assert_int_equal(rtcp_session_may_hold(&w->s, RTCP_WAITING_MAX + 5), 0);
+    w->s.peer_shut = true;
+    w->s.peer_final = 1000000;
+    w->s.peer_ring = UINT32_MAX;
+    assert_int_equal(rtcp_session_may_hold(&w->s, 0), RTCP_WAITING_MAX + RING);
+    rtcp_session_close(&w->s, NOW, false);
+    assert_int_equal(rtcp_session_may_hold(&w->s, 0), 0); /* nobody will read it */
+    close_world(w);
+}
+
+static void bytes_behind_the_announced_end_are_a_protocol_error(void **state)
+{
+    struct world *w = open_server();
+
+    (void)state;
+    w->s.peer_shut = true;
+    w->s.peer_final = 10;
+    rtcp_session_received(&w->s, NOW, 11);
+    assert_int_equal(w->s.life, RTCP_LIFE_DEAD);
+    assert_int_equal(w->s.end, BASE_E_PROTOCOL);
+    close_world(w);
+}
+
+/* ------------------------------------------------------------------------------------------------ the end */
+
+static void an_opening_closed_with_nothing_to_send_is_over_at_once(void **state)
+{
+    struct world *w = open_client();
+
+    (void)state;
+    rtcp_session_close(&w->s, NOW, false);
+    assert_true(poll(w, RTCP_EFFECT_CLOSED));
+    assert_int_equal(w->s.end, 0);
+    close_world(w);
+}
+
+static void an_unconfirmed_session_without_a_connection_is_dropped_after_30_s(void **state)
+{
+    struct world *w = open_server();
+
+    (void)state;
+    rtcp_session_broke(&w->s, NOW, 1, -1, "cut");
+    assert_int_equal(rtcp_session_deadline(&w->s), NOW + RTCP_UNCONFIRMED_MAX);
+    rtcp_session_expire(&w->s, NOW + RTCP_UNCONFIRMED_MAX - 1);
+    assert_int_equal(w->s.life, RTCP_LIFE_OPEN);
+    rtcp_session_expire(&w->s, NOW + RTCP_UNCONFIRMED_MAX);
+    assert_int_equal(w->s.end, BASE_E_NEVER_CONFIRMED);
+    close_world(w);
+}
+
+static void the_dead_want_nothing(void **state)
+{
+    static const uint8_t data[RTCP_WIRE_PROBE_DATA];
+    struct world *w = open_client();
+    struct rtcp_session before;
+
+    (void)state;
+    rtcp_session_close(&w->s, NOW, true);
+    assert_true(poll(w, RTCP_EFFECT_CLOSED));
+    assert_int_equal(rtcp_session_deadline(&w->s), BASE_NEVER);
+    before = w->s;
+    rtcp_session_expire(&w->s, NOW + BASE_S(1000));
+    rtcp_session_connected(&w->s, NOW, 1);
+    rtcp_session_broke(&w->s, NOW, 1, RTCP_EVIDENCE_REFUSED, "late");
+    rtcp_session_eof(&w->s, NOW, 1);
+    rtcp_session_frozen(&w->s, NOW, 1, true);
+    rtcp_session_hint(&w->s, NOW, RTCP_EVIDENCE_UNKNOWN);
+    rtcp_session_set_probe_data(&w->s, NOW, data);
+    rtcp_session_close(&w->s, NOW, true);
+    before.has_probe_data = w->s.has_probe_data;
+    assert_memory_equal(&before, &w->s, sizeof before);
+    assert_int_equal(append(w, 1), BASE_E_CLOSED);
+    close_world(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_ring_is_a_status_at_birth),
+        cmocka_unit_test(a_client_begins_with_a_connection),
+        cmocka_unit_test(a_greeting_is_signed_with_the_port_of_the_connection),
+        cmocka_unit_test(reports_about_other_attempts_change_nothing),
+        cmocka_unit_test(a_full_ring_says_again_and_takes_what_fits),
+        cmocka_unit_test(reserved_room_is_taken_in_by_commit),
+        cmocka_unit_test(nothing_is_taken_after_a_shutdown),
+        cmocka_unit_test(bytes_are_for_the_live_connection_only),
+        cmocka_unit_test(the_fin_is_due_when_everything_is_written),
+        cmocka_unit_test(the_waiting_buffer_is_bounded),
+        cmocka_unit_test(bytes_behind_the_announced_end_are_a_protocol_error),
+        cmocka_unit_test(an_opening_closed_with_nothing_to_send_is_over_at_once),
+        cmocka_unit_test(an_unconfirmed_session_without_a_connection_is_dropped_after_30_s),
+        cmocka_unit_test(the_dead_want_nothing),
+    };
+
+    return cmocka_run_group_tests_name("unit/rtcp/session", tests, NULL, NULL);
+}
