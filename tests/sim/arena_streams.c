@@ -523,11 +523,14 @@ static void stir(void *object, uint64_t number)
 /* A program that tries again and again to write into a full ring: that must cost the network nothing (P16). */
 static void insist(void *object, uint64_t number)
 {
+    int insisting = 0;
+
     (void)object;
-    for (int i = 0; i < a.talks && i < INSISTENT; i++) {
+    for (int i = 0; i < a.talks && insisting < INSISTENT; i++) {
         struct end *e = &a.talk[i].end[number & 1];
 
-        if (e->stream != NULL && is_alive(e) && !sim.node[e->node].is_paused) {
+        if (e->stream != NULL && e->sent < e->goal && is_alive(e) && !sim.node[e->node].is_paused) {
+            insisting++;
             sim_in_node(&sim.node[e->node], send_more, &a.talk[i], number & 1);
         }
     }
@@ -654,7 +657,7 @@ static void run(unsigned faults, int members)
         start(i);
     }
     sim_at(sim.now, stir, NULL, 0);
-    if (sim_chance(200)) {
+    if (sim_chance(450)) {
         sim_at(sim.now, insist, NULL, 0);
     }
     sim_faults_begin(a.calm_at);
