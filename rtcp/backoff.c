@@ -9,6 +9,7 @@ void rtcp_backoff_init(struct rtcp_backoff *b, base_time now)
     b->started_at = 0;
     b->hinted_at = 0;
     b->next_at = now;
+    b->asked_at = 0;
 }
 
 void rtcp_backoff_started(struct rtcp_backoff *b, base_time now)
@@ -33,6 +34,11 @@ void rtcp_backoff_progressed(struct rtcp_backoff *b)
     b->delay = 0;
 }
 
+void rtcp_backoff_asked(struct rtcp_backoff *b, base_time now, base_time pause)
+{
+    b->asked_at = now + base_time_min(pause, RTCP_BACKOFF_LAST);
+}
+
 bool rtcp_backoff_hinted(struct rtcp_backoff *b, base_time now)
 {
     if (b->next_at <= now || (b->hinted_at != 0 && now < b->hinted_at + RTCP_HINT_GAP)) {
@@ -45,8 +51,7 @@ bool rtcp_backoff_hinted(struct rtcp_backoff *b, base_time now)
 
 base_time rtcp_backoff_next(const struct rtcp_backoff *b, bool data_waits)
 {
-    if (data_waits) {
-        return base_time_min(b->next_at, b->started_at + RTCP_BACKOFF_BUSY);
-    }
-    return b->next_at;
+    base_time at = data_waits ? base_time_min(b->next_at, b->started_at + RTCP_BACKOFF_BUSY) : b->next_at;
+
+    return base_time_max(at, b->asked_at);
 }

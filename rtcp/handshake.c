@@ -119,10 +119,10 @@ static void refused_opening(struct rtcp_session *s, base_time now, const struct 
         rtcp_closing_end(s, now, BASE_E_REFUSED, "the server refuses the opening for good");
         return;
     }
-    rtcp_path_give_up(s, now, "the server refuses the opening for now");
-    if (is_temporary && s->trying == RTCP_TRY_REST) {
-        s->backoff.next_at = base_time_max(s->backoff.next_at, now + BASE_MS(a->retry_after_ms));
+    if (is_temporary) {
+        rtcp_backoff_asked(&s->backoff, now, BASE_MS(a->retry_after_ms));
     }
+    rtcp_path_give_up(s, now, "the server refuses the opening for now");
 }
 
 static void accepted(struct rtcp_session *s, base_time now, const struct rtcp_wire_answer *a, struct base_bytes raw)

@@ -111,6 +111,28 @@ static void a_hint_brings_the_next_attempt_forward_once_a_second(void **state)
     assert_true(rtcp_backoff_hinted(&b, now + 1 + RTCP_HINT_GAP));
 }
 
+/* Neither data nor hints bring a client back to a server that is full; nor can a server send it away for long. */
+static void a_pause_that_the_server_asked_for_is_kept_up_to_ten_seconds(void **state)
+{
+    static const base_time asked[] = {BASE_MS(700), BASE_S(5), BASE_S(3600)};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        struct rtcp_backoff b;
+        struct base_rng rng;
+        base_time until = START + base_time_min(asked[i], RTCP_BACKOFF_LAST);
+
+        base_rng_init(&rng, 1);
+        rtcp_backoff_init(&b, START);
+        rtcp_backoff_started(&b, START);
+        rtcp_backoff_asked(&b, START, asked[i]);
+        rtcp_backoff_failed(&b, START, &rng);
+        (void)rtcp_backoff_hinted(&b, START);
+        assert_int_equal(rtcp_backoff_next(&b, false), until);
+        assert_int_equal(rtcp_backoff_next(&b, true), until);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +140,7 @@ int main(void)
         cmocka_unit_test(the_jitter_is_real),
         cmocka_unit_test(while_data_wait_attempts_start_at_most_two_seconds_apart),
         cmocka_unit_test(only_progress_starts_anew),
+        cmocka_unit_test(a_pause_that_the_server_asked_for_is_kept_up_to_ten_seconds),
         cmocka_unit_test(a_hint_brings_the_next_attempt_forward_once_a_second),
     };
 
