@@ -249,6 +249,17 @@ static void on_event(void *user, const struct base_event *e)
 
 /* ------------------------------------------------------------------------------------------------ processes */
 
+/* A majority has the view: only then an operator would look for a live group. */
+static bool is_alive(void)
+{
+    int holders = 0;
+
+    for (int i = 0; i < sim_group.count; i++) {
+        holders += sim_group_is_serving(i) ? 1 : 0;
+    }
+    return 2 * holders > sim_group.count;
+}
+
 static void start_member(void *object, uint64_t number)
 {
     static const struct replica_machine machine = {.apply = apply};
@@ -260,7 +271,7 @@ static void start_member(void *object, uint64_t number)
     int *node = object;
     struct sim_member *m = &sim_group.member[*node];
     struct replica_options o = g.options;
-    bool is_return = sim.node[*node].life > 1 && oracle_views_current() != NULL && sim_chance(500);
+    bool is_return = sim.node[*node].life > 1 && sim_chance(500) && is_alive();
 
     (void)number;
     *m = (struct sim_member){.life = sim.node[*node].life};

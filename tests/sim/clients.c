@@ -233,7 +233,7 @@ static void pump_some(void *object, uint64_t number)
             new_op(p->node, LINEAR_ADD, (uint8_t)(HISTORY_MAX + sim_below(SIM_KEYS - HISTORY_MAX)), 1, 0);
 
         op->is_pumped = true;
-        op->filler = sim_chance(20) ? (uint32_t)sim_below(p->filler) : (uint32_t)sim_below(64);
+        op->filler = sim_chance(60) ? (uint32_t)sim_below(p->filler) : (uint32_t)sim_below(64);
         if (!submit(op, on_pumped)) {
             return;
         }

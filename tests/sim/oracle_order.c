@@ -197,6 +197,15 @@ static void look_at_commit(int node, const struct order *o)
     }
 }
 
+/* Rule 1: what is said about commit holds here only for what this term's stream has verified. */
+static void look_at_verified(int node, const struct order *o)
+{
+    if (o->commit > c.seen[node].commit && c.seen[node].term == o->term && o->commit > o->verified) {
+        sim_fail("R5 rule 1 only what is verified", "node %d holds %llu for settled and has verified %llu in term %llu",
+                 node, (unsigned long long)o->commit, (unsigned long long)o->verified, (unsigned long long)o->term);
+    }
+}
+
 void oracle_order_look(int node, const struct order *o)
 {
     struct seen *s = &c.seen[node];
@@ -208,6 +217,7 @@ void oracle_order_look(int node, const struct order *o)
     }
     look_at_term(node, o);
     look_at_leader(node, o);
+    look_at_verified(node, o);
     look_at_commit(node, o);
     look_at_majority(node, o);
     s->term = o->term;
