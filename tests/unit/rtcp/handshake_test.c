@@ -28,6 +28,7 @@ struct world {
     struct rtcp_route route;
     base_time now;
     unsigned greetings, wakes, accepted, connects, thaws;
+    bool is_slow; /* FREEZE is not reported by itself */
 };
 
 static void look(struct world *w)
@@ -42,7 +43,7 @@ static void look(struct world *w)
         w->wakes += e.kind == RTCP_EFFECT_MESSAGE && e.bytes[4] == RTCP_WIRE_WAKE;
         if (e.kind == RTCP_EFFECT_ATTACH) {
             rtcp_session_routed(&w->s, w->now, &w->route);
-        } else if (e.kind == RTCP_EFFECT_FREEZE) {
+        } else if (e.kind == RTCP_EFFECT_FREEZE && !w->is_slow) {
             rtcp_session_frozen(&w->s, w->now, e.attempt, true);
         }
     }
@@ -525,6 +526,26 @@ static void an_acknowledgement_above_what_the_live_connection_carried_detaches(v
     end(w);
 }
 
+/* ... and when it comes while the server still freezes, the resume is dead: the old connection goes on. */
+static void an_acknowledgement_that_overtakes_the_resume_undoes_it(void **state)
+{
+    struct world *w = open_server("");
+
+    (void)state;
+    write_some(w, 300);
+    w->is_slow = true;
+    assert_int_equal(ask(w, RTCP_WIRE_RESUME, 2, 100, 0), RTCP_ASKED_TAKEN);
+    assert_int_equal(w->s.trying, RTCP_TRY_FREEZING);
+    assert_int_equal(say(w, (struct rtcp_wire_control){.type = RTCP_WIRE_ACK, .received = 200}), 0);
+    rtcp_session_frozen(&w->s, w->now, 1, true);
+    look(w);
+    assert_int_equal(w->thaws, 1);
+    assert_int_equal(w->greetings, 1); /* the ACCEPT only */
+    assert_int_equal(w->s.live, 1);
+    assert_int_equal(w->s.written, 300);
+    end(w);
+}
+
 static void an_impossible_end_is_a_protocol_error(void **state)
 {
     static const uint64_t final[][2] = {{99, 0}, {150, 151}, {150, 149}};
@@ -589,6 +610,7 @@ int main(void)
         cmocka_unit_test(a_repeated_opening_is_stale_once_the_client_has_confirmed),
         cmocka_unit_test(only_the_right_confirm_of_this_attempt_opens),
         cmocka_unit_test(an_acknowledgement_above_what_the_live_connection_carried_detaches),
+        cmocka_unit_test(an_acknowledgement_that_overtakes_the_resume_undoes_it),
         cmocka_unit_test(an_impossible_end_is_a_protocol_error),
         cmocka_unit_test(a_client_that_names_an_older_connection_twice_is_woken),
     };
