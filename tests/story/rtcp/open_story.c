@@ -94,10 +94,12 @@ static void break_everywhere(struct duo_options *o, uint64_t up, uint64_t down)
     o->is_traced = false;
     o->retry_refused = true;
     for (int how = 0; how < HOWS; how++) {
-        for (uint64_t n = 0; n <= up; n++) {
+        uint64_t step = how == DUO_CUT_RESET || how == DUO_CUT_SILENT ? 1 : 3;
+
+        for (uint64_t n = 0; n <= up; n += step) {
             open_with_a_break(o, (enum duo_cut)how, n, DUO_NEVER_CUT);
         }
-        for (uint64_t n = 0; n <= down; n++) {
+        for (uint64_t n = 0; n <= down; n += step) {
             open_with_a_break(o, (enum duo_cut)how, DUO_NEVER_CUT, n);
         }
     }
