@@ -49,6 +49,17 @@ static void update_low(struct order *o)
     }
 }
 
+/* Something got settled that was not the first entry of a term. That one is small and comes with every leader, so it shows
+ * nothing: patience ended by it would never grow where larger entries do not pass (T08). */
+static void note_settled(struct order *o)
+{
+    struct log_place before;
+
+    if (log_at(&o->log, o->commit - 1, &before) && before.term == o->term) {
+        o->stalls = 0;
+    }
+}
+
 /* Only entries of our own term are settled by counting; older ones with them (R11, T25). */
 static void settle(struct order *o)
 {
@@ -66,7 +77,7 @@ static void settle(struct order *o)
     }
     if (index > o->commit && log_at(&o->log, index, &place) && place.term == o->term) {
         o->commit = index;
-        o->stalls = 0;
+        note_settled(o);
     }
     update_low(o);
 }
@@ -296,7 +307,7 @@ static void learn(struct order *o, const struct message *m, uint64_t upto)
     o->heard = m->batch.commit > o->heard ? m->batch.commit : o->heard;
     if (least(o->heard, o->verified) > o->commit) {
         o->commit = least(o->heard, o->verified);
-        o->stalls = 0;
+        note_settled(o);
     }
     if (least(m->batch.low, o->commit) > o->low) {
         o->low = least(m->batch.low, o->commit);

@@ -3,10 +3,6 @@
  * Owns      struct sim_member, the state machine that every member runs.
  * Relies on world.h; the product's public headers, and order_state.h to look at cores without touching them.
  * Not here  verdicts: oracle_order.h, oracle_views.h, oracle_paper.h, oracle_clients.h. Clients: clients.h.
- *
- * Open     seed 230728987908070 (arena group, sources of commit 404cb89) ends with "L1 L2 a healed majority works":
- * five members on a slow network reach term 51 and have everything settled, but not in the time that the judge gives.
- * Whether the leader's patience or the judge is wrong is not known yet.
  */
 #ifndef HOLDFAST_SIM_ARENA_GROUP_H
 #define HOLDFAST_SIM_ARENA_GROUP_H
