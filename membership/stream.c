@@ -49,8 +49,8 @@ static void update_low(struct order *o)
     }
 }
 
-/* Something got settled that was not the first entry of a term. That one is small and comes with every leader, so it shows
- * nothing: patience ended by it would never grow where larger entries do not pass (T08). */
+/* Something got settled that was not the first entry of a term. That one is small and comes with every leader, so it
+ * shows nothing: patience ended by it would never grow where larger entries do not pass (T08). */
 static void note_settled(struct order *o)
 {
     struct log_place before;

@@ -2,8 +2,12 @@
  *
  *   endpoint_loop.c   the endpoint: identity, registry, routes, the turn in which callbacks run
  *   listener_loop.c   listening sockets and handshakes of connections that came in
- *   stream_loop.c     one stream: performs the session's effects, calls the user back, implements send and recv
- *   link_loop.c       one TCP connection
+ *   stream_loop.c     one stream: birth and end, turns, the user's callbacks
+ *   effect_loop.c     what its session asks for, done
+ *   calls_loop.c      the calls of rtcp.h on it
+ *   link_loop.c       one TCP connection: birth and end, events
+ *   write_loop.c      what it writes
+ *   read_loop.c       what it reads
  *   control_loop.c    the UDP control port
  *   address_loop.c    addresses as text, data and sockaddr
  *
@@ -178,6 +182,10 @@ struct rtcp_endpoint {
 
 /* ------------------------------------------------------------------------------------------------ link_loop.c */
 
+/* What an errno says about the peer: enum rtcp_evidence or -1. */
+int rtcp_link_evidence(int error);
+/* Tells the session, or drops a handshake that belongs to none. */
+void rtcp_link_broke(struct rtcp_link *link, base_time now, int error, const char *why);
 /* Begins a connection for a stream; NULL and *ret_evidence when that fails at once. */
 struct rtcp_link *rtcp_link_connect(struct rtcp_stream *stream, uint32_t attempt, const struct rtcp_address *to,
                                     int *ret_evidence);
@@ -186,12 +194,20 @@ struct rtcp_link *rtcp_link_accepted(struct rtcp_listener *listener, int fd, con
 /* Closes it (in order or abortively); freed at the next turn. */
 void rtcp_link_close(struct rtcp_link *link, bool is_gentle);
 void rtcp_link_free_closed(struct rtcp_endpoint *endpoint);
+
+/* ------------------------------------------------------------------------------------------------ write_loop.c */
+
 /* Queues handshake bytes, then `early` ring bytes, and writes what it can. */
 void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, uint32_t early);
 /* Carries the stream from now on; CONFIRM (or NULL) goes before its next byte. */
 void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm);
 /* Writes what is to be written; false: the connection is broken (already told to the session). */
 bool rtcp_link_flush(struct rtcp_link *link, base_time now);
+/* Sends a REFUSE, then closes in order. */
+void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size);
+
+/* ------------------------------------------------------------------------------------------------ read_loop.c */
+
 /* Reads stream bytes: a count, BASE_E_AGAIN, BASE_E_CLOSED (end or broken; already told to the session). */
 int64_t rtcp_link_read(struct rtcp_link *link, base_time now, void *data, size_t size);
 void rtcp_link_pause(struct rtcp_link *link);
@@ -200,8 +216,13 @@ void rtcp_link_freeze(struct rtcp_link *link);
 void rtcp_link_unpause(struct rtcp_link *link);
 /* Tells the session what the kernel holds. */
 void rtcp_link_observe(struct rtcp_link *link, base_time now);
-/* Sends a REFUSE, then closes in order. */
-void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size);
+/* The rest of a handshake; each tells the session, or the listener, when it is there or wrong. */
+void rtcp_link_read_answer(struct rtcp_link *link, base_time now);
+void rtcp_link_read_request(struct rtcp_link *link, base_time now);
+/* The peer's CONFIRM: 1 proven, 0 not yet, -1 broken (told). */
+int rtcp_link_read_confirm(struct rtcp_link *link, base_time now);
+/* What comes behind a REFUSE. */
+void rtcp_link_throw_away(struct rtcp_link *link);
 
 /* ------------------------------------------------------------------------------------------------ listener_loop.c */
 
@@ -219,6 +240,8 @@ void rtcp_listener_free(struct rtcp_listener *listener);
 struct rtcp_stream *rtcp_stream_new(struct rtcp_endpoint *endpoint, const struct rtcp_stream_callbacks *callbacks,
                                     void *user);
 void rtcp_stream_free(struct rtcp_stream *stream);
+/* Closes both connections abortively. */
+void rtcp_stream_drop_links(struct rtcp_stream *stream);
 /* Performs all effects, sends the datagrams, arms the timer. */
 void rtcp_stream_pump(struct rtcp_stream *stream, base_time now);
 void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report);
@@ -226,6 +249,12 @@ void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report);
 bool rtcp_stream_run_callbacks(struct rtcp_stream *stream);
 /* The live connection has bytes. */
 void rtcp_stream_readable(struct rtcp_stream *stream);
+/* Something can be read without another event of the kernel: bytes that were taken out, or the end. */
+bool rtcp_stream_has_more(const struct rtcp_stream *stream);
+
+/* ------------------------------------------------------------------------------------------------ effect_loop.c */
+
+void rtcp_effect_perform(struct rtcp_stream *stream, struct rtcp_effect *e, base_time now);
 
 /* ------------------------------------------------------------------------------------------------ control_loop.c */
 

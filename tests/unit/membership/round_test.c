@@ -156,8 +156,8 @@ static void entries_that_no_majority_acknowledges_for_ten_t_end_a_leader(void **
     one_close(&one);
 }
 
-/* T08: with a fixed time, leaders would follow each other for ever on a link that needs longer; so they would if the first
- * entry of each term, which is small and passes, ended the patience. Both found by the simulator (group, seed
+/* T08: with a fixed time, leaders would follow each other for ever on a link that needs longer; so they would if the
+ * first entry of each term, which is small and passes, ended the patience. Both found by the simulator (group, seed
  * 230728987908070). */
 static void each_leadership_that_settles_nothing_may_last_twice_as_long(void **state)
 {

@@ -1,0 +1,288 @@
+/* The calls of rtcp.h on a stream: connect, send, receive, shut down, close, ask. See inside_loop.h.
+ *
+ * Must never know: the protocol. Every decision is the session's.
+ */
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/defaults.h"
+#include "rtcp/inside_loop.h"
+
+#include <stdlib.h>
+
+void rtcp_stream_options_default(struct rtcp_stream_options *o)
+{
+    base_zero(o, sizeof *o);
+    o->ring = RTCP_RING_DEFAULT;
+    o->idle_probe = RTCP_PROBE_IDLE;
+    o->linger_max = RTCP_LINGER_MAX;
+}
+
+static int check_options(const struct rtcp_stream_options *o)
+{
+    bool is_fine = o->ring >= RTCP_RING_MIN && o->ring <= RTCP_RING_MAX && o->idle_probe >= BASE_S(1) &&
+                   o->linger_max > 0 && (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
+
+    return is_fine ? 0 : BASE_E_RANGE;
+}
+
+int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const struct rtcp_stream_options *options,
+                 const struct rtcp_stream_callbacks *callbacks, void *user, struct rtcp_stream **ret_stream)
+{
+    struct rtcp_address server[RTCP_ADDRESSES_MAX];
+    struct rtcp_stream_options defaults;
+    struct rtcp_session_options so;
+    struct rtcp_stream *stream;
+    base_time now = base_clock_now();
+    int count;
+    int status;
+
+    rtcp_stream_options_default(&defaults);
+    options = options == NULL ? &defaults : options;
+    status = check_options(options);
+    count = status < 0 ? status : rtcp_address_parse(address, false, server);
+    if (count < 0) {
+        return count;
+    }
+    if (endpoint->stats.sessions >= endpoint->options.streams_max) {
+        return BASE_E_RANGE;
+    }
+    stream = rtcp_stream_new(endpoint, callbacks, user);
+    if (stream == NULL) {
+        return BASE_E_NOMEM;
+    }
+    base_copy(stream->server, server, sizeof server);
+    stream->server_count = count;
+    rtcp_endpoint_session_options(endpoint, options, &so);
+    so.is_client = true;
+    so.addresses = (uint32_t)count;
+    so.retry_refused = options->retry_refused;
+    so.may_send_early = !options->no_early_data && (!endpoint->shared.is_set || options->early_data_with_key);
+    if (options->service != NULL) {
+        so.name = rtcp_auth_name((struct base_bytes){(const uint8_t *)options->service, strlen(options->service)});
+    }
+    status = rtcp_session_open(&stream->session, &so, now);
+    if (status == 0) {
+        status = rtcp_registry_add(&endpoint->registry, &stream->session);
+    }
+    if (status < 0) {
+        rtcp_stream_free(stream);
+        return status;
+    }
+    rtcp_stream_pump(stream, now);
+    *ret_stream = stream;
+    return 0;
+}
+
+void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct rtcp_stream_callbacks *callbacks, void *user)
+{
+    stream->callbacks = *callbacks;
+    stream->user = user;
+    stream->is_paused = false;
+    if (stream->live != NULL) {
+        rtcp_link_unpause(stream->live);
+    }
+    if (rtcp_stream_has_more(stream)) {
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
+    }
+}
+
+void rtcp_stream_set_user(struct rtcp_stream *stream, void *user)
+{
+    stream->user = user;
+}
+
+/* After bytes were taken in: write them now, look at timers only when something is to be said. */
+static void push(struct rtcp_stream *stream, base_time now)
+{
+    if (stream->live != NULL && stream->session.pending_count == 0 && stream->is_armed &&
+        stream->armed <= now + RTCP_PROBE_FIRST) {
+        if (ev_is_active(&stream->live->writer) || rtcp_link_flush(stream->live, now)) {
+            return;
+        }
+    }
+    rtcp_stream_pump(stream, now);
+}
+
+int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
+{
+    base_time now = base_clock_now();
+    int64_t n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
+
+    push(stream, now);
+    return n;
+}
+
+int rtcp_reserve(struct rtcp_stream *stream, struct base_span *ret_room)
+{
+    base_time now = base_clock_now();
+    int status = rtcp_session_reserve(&stream->session, now, ret_room);
+
+    if (status < 0) {
+        push(stream, now);
+    }
+    return status;
+}
+
+int rtcp_commit(struct rtcp_stream *stream, size_t size)
+{
+    base_time now = base_clock_now();
+    int status = rtcp_session_commit(&stream->session, now, size);
+
+    if (status == 0) {
+        push(stream, now);
+    }
+    return status;
+}
+
+size_t rtcp_room(const struct rtcp_stream *stream)
+{
+    const struct rtcp_session *s = &stream->session;
+
+    return s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD ? 0 : rtcp_outbox_room(&s->out);
+}
+
+static int64_t take_waiting(struct rtcp_stream *stream, void *data, size_t size)
+{
+    size_t held = stream->waiting_size - stream->waiting_at;
+
+    size = size < held ? size : held;
+    base_copy(data, stream->waiting + stream->waiting_at, size);
+    stream->waiting_at += size;
+    if (stream->waiting_at == stream->waiting_size) {
+        free(stream->waiting);
+        stream->waiting = NULL;
+        stream->waiting_size = stream->waiting_at = stream->waiting_room = 0;
+    }
+    return (int64_t)size;
+}
+
+/* Reads from the live connection; the end and breaks are the session's to judge. */
+static int64_t take_live(struct rtcp_stream *stream, void *data, size_t size)
+{
+    struct rtcp_session *s = &stream->session;
+    base_time now;
+    int64_t n;
+
+    if (s->life == RTCP_LIFE_DEAD) {
+        return BASE_E_CLOSED;
+    }
+    if (s->path != RTCP_PATH_ATTACHED || stream->live == NULL || stream->live->state != RTCP_LINK_STREAM ||
+        (stream->held_until_confirmed && !s->is_confirmed)) {
+        return BASE_E_AGAIN;
+    }
+    now = base_clock_now();
+    n = rtcp_link_read(stream->live, now, data, size);
+    if (n <= 0 || s->pending_count > 0) {
+        rtcp_stream_pump(stream, now);
+    }
+    if (n == BASE_E_CLOSED) {
+        return rtcp_session_is_at_end(s) ? 0 : BASE_E_AGAIN;
+    }
+    return n;
+}
+
+int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size)
+{
+    struct rtcp_session *s = &stream->session;
+    int64_t n;
+
+    if (size == 0) {
+        return BASE_E_INVALID;
+    }
+    if (s->closed) {
+        return BASE_E_CLOSED;
+    }
+    stream->did_recv = true;
+    if (stream->is_paused) {
+        stream->is_paused = false;
+        if (stream->live != NULL) {
+            rtcp_link_unpause(stream->live);
+        }
+    }
+    if (stream->waiting_size > stream->waiting_at) {
+        n = take_waiting(stream, data, size);
+    } else if (rtcp_session_is_at_end(s)) {
+        n = 0;
+    } else {
+        n = take_live(stream, data, size);
+    }
+    if (n == 0) {
+        stream->end_told = true;
+    } else if (n > 0 && rtcp_stream_has_more(stream)) {
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE); /* no event of the kernel will tell it */
+    }
+    return n;
+}
+
+int rtcp_shutdown(struct rtcp_stream *stream)
+{
+    base_time now = base_clock_now();
+    int status = rtcp_session_shutdown(&stream->session, now);
+
+    rtcp_stream_pump(stream, now);
+    return status;
+}
+
+void rtcp_close(struct rtcp_stream *stream, enum rtcp_linger linger)
+{
+    base_time now = base_clock_now();
+
+    rtcp_session_close(&stream->session, now, linger == RTCP_LINGER_ABORT);
+    if (stream->live != NULL) {
+        rtcp_link_pause(stream->live); /* nobody reads any more */
+    }
+    rtcp_stream_pump(stream, now);
+}
+
+void rtcp_set_probe_data(struct rtcp_stream *stream, const uint8_t data[RTCP_PROBE_DATA_SIZE])
+{
+    base_time now = base_clock_now();
+
+    rtcp_session_set_probe_data(&stream->session, now, data);
+    rtcp_stream_pump(stream, now);
+}
+
+static enum rtcp_state state_of(const struct rtcp_session *s)
+{
+    if (s->life == RTCP_LIFE_DEAD) {
+        return RTCP_DEAD;
+    }
+    if (s->life == RTCP_LIFE_CLOSING) {
+        return RTCP_CLOSING;
+    }
+    if (s->life == RTCP_LIFE_OPENING) {
+        return RTCP_OPENING;
+    }
+    return s->path == RTCP_PATH_DETACHED ? RTCP_DETACHED : RTCP_ATTACHED;
+}
+
+void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info)
+{
+    const struct rtcp_session *s = &stream->session;
+    base_time now = base_clock_now();
+
+    *ret_info = (struct rtcp_info){
+        .unacknowledged = s->out.upto - s->out.first,
+        .oldest_unacknowledged = s->out.upto > s->out.first ? base_time_since(now, s->oldest_at) : 0,
+        .blocked_send = s->full_since != 0 ? base_time_since(now, s->full_since) : 0,
+        .blocked_receive = base_time_since(now, s->received_at),
+        .state = state_of(s),
+        .is_client = s->opt.is_client,
+        .is_confirmed = s->is_confirmed,
+        .sent = s->out.upto - s->opt.first_offset,
+        .received = s->received - s->opt.first_offset - (stream->waiting_size - stream->waiting_at),
+        .repeated = s->repeated,
+        .connections = s->connections,
+        .attempt = s->attempt,
+        .disconnected = s->path == RTCP_PATH_DETACHED ? base_time_since(now, s->detached_at) : 0,
+        .round_trip = s->route != NULL ? s->route->round_trip : 0,
+        .silent = base_time_since(now, s->heard_at),
+        .evidence = (enum rtcp_evidence)(s->evidence < 0 ? 0 : s->evidence),
+        .peer_incarnation = s->peer_incarnation,
+        .id = s->cid,
+    };
+}
+
+const char *rtcp_peer_address(const struct rtcp_stream *stream)
+{
+    return stream->peer_text;
+}

@@ -1,0 +1,232 @@
+/* What the session of a stream asks for, done: connections, handshakes, control messages, reports. See inside_loop.h.
+ *
+ * Must never know: why. Every decision is the session's.
+ */
+#include "rtcp/base/check.h"
+#include "rtcp/inside_loop.h"
+
+#include <stdlib.h>
+
+static struct rtcp_link *link_of(struct rtcp_stream *stream, uint32_t attempt)
+{
+    if (stream->trying != NULL && stream->trying->attempt == attempt) {
+        return stream->trying;
+    }
+    return stream->live != NULL && stream->live->attempt == attempt ? stream->live : NULL;
+}
+
+static void perform_connect(struct rtcp_stream *stream, uint32_t attempt, base_time now)
+{
+    const struct rtcp_address *to = &stream->server[(attempt - 1) % (uint32_t)stream->server_count];
+    int evidence;
+
+    CHECK(stream->trying == NULL);
+    rtcp_address_print(to, stream->peer_text);
+    if (rtcp_control_open(stream->endpoint, &(struct rtcp_address){.family = to->family}) < 0) {
+        rtcp_session_broke(&stream->session, now, attempt, -1, "no control port to be had");
+        return;
+    }
+    stream->trying = rtcp_link_connect(stream, attempt, to, &evidence);
+    if (stream->trying == NULL) {
+        rtcp_session_broke(&stream->session, now, attempt, evidence, "connecting failed at once");
+    }
+}
+
+static void perform_greet(struct rtcp_stream *stream, struct rtcp_effect *e)
+{
+    struct rtcp_link *link = link_of(stream, e->attempt);
+
+    if (link != NULL) {
+        rtcp_session_sign(&stream->session, e, rtcp_control_port(stream->endpoint, link->peer.family));
+        rtcp_link_greet(link, e->bytes, e->size, e->early);
+    }
+}
+
+/* Room for the waiting buffer: everything taken out here needs no repetition, and survives a peer that exits. */
+static bool make_waiting_room(struct rtcp_stream *stream, size_t size)
+{
+    uint8_t *more;
+
+    if (stream->waiting_at > 0) {
+        base_move(stream->waiting, stream->waiting + stream->waiting_at, stream->waiting_size - stream->waiting_at);
+        stream->waiting_size -= stream->waiting_at;
+        stream->waiting_at = 0;
+    }
+    if (stream->waiting_size + size <= stream->waiting_room) {
+        return true;
+    }
+    more = realloc(stream->waiting, stream->waiting_size + size);
+    if (more == NULL) {
+        return false;
+    }
+    stream->waiting = more;
+    stream->waiting_room = stream->waiting_size + size;
+    return true;
+}
+
+static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_time now)
+{
+    struct rtcp_link *link = stream->live;
+    bool is_whole = true;
+
+    if (link == NULL || link->attempt != attempt || link->state != RTCP_LINK_STREAM) {
+        return;
+    }
+    for (;;) {
+        size_t held = stream->waiting_size - stream->waiting_at;
+        size_t may = rtcp_session_may_hold(&stream->session, held);
+        size_t chunk = may < 16384 ? may : 16384;
+        int64_t n;
+
+        if (stream->session.path != RTCP_PATH_ATTACHED || stream->session.live != attempt || chunk == 0 ||
+            stream->held_until_confirmed || !make_waiting_room(stream, chunk)) {
+            break;
+        }
+        n = rtcp_link_read(link, now, stream->waiting + stream->waiting_size, chunk);
+        if (n <= 0) {
+            is_whole = n == BASE_E_AGAIN;
+            break;
+        }
+        stream->waiting_size += (size_t)n;
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
+    }
+    if (stream->live == link && stream->session.live == attempt) {
+        rtcp_link_freeze(link);
+        rtcp_session_frozen(&stream->session, now, attempt, is_whole);
+    }
+}
+
+static void perform_thaw(struct rtcp_stream *stream, uint32_t attempt, base_time now)
+{
+    struct rtcp_link *link = stream->live;
+
+    if (link != NULL && link->attempt == attempt && link->state == RTCP_LINK_FROZEN) {
+        link->state = RTCP_LINK_STREAM;
+        if (!stream->is_paused && !stream->session.closed) {
+            rtcp_link_unpause(link);
+        }
+        (void)rtcp_link_flush(link, now);
+    }
+}
+
+static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect *e, base_time now)
+{
+    struct rtcp_endpoint *endpoint = stream->endpoint;
+    struct rtcp_session *s = &stream->session;
+    struct rtcp_link *link = link_of(stream, e->attempt);
+    struct rtcp_route *route;
+    struct rtcp_address told;
+
+    if (link == NULL) {
+        return;
+    }
+    CHECK(stream->live == NULL || stream->live == link);
+    stream->live = link;
+    if (stream->trying == link) {
+        stream->trying = NULL;
+    }
+    if (s->route != NULL && s->route->key != rtcp_endpoint_route_key(s->peer_incarnation, &link->peer)) {
+        rtcp_endpoint_release_route(endpoint, s->route);
+        s->route = NULL;
+    }
+    route = s->route != NULL ? s->route : rtcp_endpoint_route(endpoint, s->peer_incarnation, &link->peer, now);
+    if (route != NULL && s->peer_udp_port != 0) {
+        told = link->peer;
+        told.port = s->peer_udp_port;
+        rtcp_route_told(route, &told, s->opt.is_client);
+        rtcp_session_routed(s, now, route);
+    }
+    rtcp_link_attach(link, e->size > 0 ? e->bytes : NULL);
+}
+
+static void perform_drop(struct rtcp_stream *stream, const struct rtcp_effect *e)
+{
+    if (stream->trying != NULL && stream->trying->attempt == e->attempt) {
+        rtcp_link_close(stream->trying, e->status == 1);
+        stream->trying = NULL;
+    } else if (stream->live != NULL && stream->live->attempt == e->attempt) {
+        rtcp_link_close(stream->live, e->status == 1);
+        stream->live = NULL;
+    }
+}
+
+static void perform_message(struct rtcp_stream *stream, const struct rtcp_effect *e)
+{
+    struct rtcp_endpoint *endpoint = stream->endpoint;
+    const struct rtcp_route *route = stream->session.route;
+    struct rtcp_source to = {.local = {.family = 0}};
+
+    if (e->to_source && endpoint->source != NULL) {
+        to = *endpoint->source;
+    } else if (route != NULL) {
+        to.peer = e->kind == RTCP_EFFECT_PROBE_TO ? route->candidate : route->to;
+    }
+    if (to.peer.family != 0) {
+        rtcp_control_send(endpoint, &to, e->bytes, e->size);
+    }
+}
+
+static void perform_closed(struct rtcp_stream *stream, int status)
+{
+    rtcp_stream_drop_links(stream);
+    ev_timer_stop(stream->endpoint->loop, &stream->timer);
+    stream->is_armed = false;
+    stream->closed_status = status;
+    rtcp_registry_bury(&stream->endpoint->registry, &stream->session, true);
+    rtcp_stream_report(stream, RTCP_REPORT_CLOSED);
+}
+
+void rtcp_effect_perform(struct rtcp_stream *stream, struct rtcp_effect *e, base_time now)
+{
+    switch (e->kind) {
+    case RTCP_EFFECT_CONNECT:
+        perform_connect(stream, e->attempt, now);
+        break;
+    case RTCP_EFFECT_GREET:
+        perform_greet(stream, e);
+        break;
+    case RTCP_EFFECT_FREEZE:
+        perform_freeze(stream, e->attempt, now);
+        break;
+    case RTCP_EFFECT_THAW:
+        perform_thaw(stream, e->attempt, now);
+        break;
+    case RTCP_EFFECT_ATTACH:
+        perform_attach(stream, e, now);
+        break;
+    case RTCP_EFFECT_DROP:
+        perform_drop(stream, e);
+        break;
+    case RTCP_EFFECT_MESSAGE:
+    case RTCP_EFFECT_PROBE_TO:
+        perform_message(stream, e);
+        break;
+    case RTCP_EFFECT_ACCEPTED:
+        rtcp_stream_report(stream, RTCP_REPORT_ACCEPTED);
+        break;
+    case RTCP_EFFECT_LINK:
+        stream->link_up = e->status == 1;
+        rtcp_stream_report(stream, RTCP_REPORT_LINK);
+        break;
+    case RTCP_EFFECT_READABLE:
+        rtcp_stream_report(stream, RTCP_REPORT_READABLE);
+        break;
+    case RTCP_EFFECT_WRITABLE:
+        rtcp_stream_report(stream, RTCP_REPORT_WRITABLE);
+        break;
+    case RTCP_EFFECT_EVIDENCE:
+        stream->evidence = e->status;
+        rtcp_stream_report(stream, RTCP_REPORT_EVIDENCE);
+        break;
+    case RTCP_EFFECT_PROBE_DATA:
+        base_copy(stream->probe_data, e->bytes, RTCP_PROBE_DATA_SIZE);
+        rtcp_stream_report(stream, RTCP_REPORT_PROBE_DATA);
+        break;
+    case RTCP_EFFECT_PEER_GONE:
+        rtcp_endpoint_hint(stream->endpoint, stream->session.route, stream, RTCP_EVIDENCE_UNKNOWN, now);
+        break;
+    case RTCP_EFFECT_CLOSED:
+        perform_closed(stream, e->status);
+        break;
+    }
+}

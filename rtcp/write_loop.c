@@ -1,0 +1,182 @@
+/* What a TCP connection writes: handshakes, early bytes, the stream from the ring. See inside_loop.h.
+ *
+ * Must never know: why a session wants a connection. It tells the session what was written.
+ */
+#include "rtcp/base/check.h"
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/inside_loop.h"
+
+#include <errno.h>
+
+#define REFUSED_S 1.
+
+/* Writes the pending handshake bytes: 1 done, 0 not yet, -1 broken. */
+static int flush_out(struct rtcp_link *link)
+{
+    while (link->out_sent < link->out_size) {
+        ssize_t n =
+            send(link->fd, link->out + link->out_sent, link->out_size - link->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0) {
+            return errno == EAGAIN || errno == EINTR ? 0 : -1;
+        }
+        link->out_sent += (size_t)n;
+    }
+    return 1;
+}
+
+/* Early bytes of an opening, straight from the ring's start. */
+static int flush_early(struct rtcp_link *link)
+{
+    struct rtcp_session *s = &link->stream->session;
+
+    while (link->early_left > 0) {
+        struct base_bytes from = rtcp_outbox_from(&s->out, s->opt.first_offset + s->early_written);
+        size_t size = from.size < link->early_left ? from.size : link->early_left;
+        ssize_t n = send(link->fd, from.data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0) {
+            return errno == EAGAIN || errno == EINTR ? 0 : -1;
+        }
+        rtcp_session_sent_early(s, (size_t)n);
+        link->early_left -= (uint32_t)n;
+    }
+    return 1;
+}
+
+/* Stream bytes in ring order; the CONFIRM goes in where the promised early bytes end. */
+static int flush_stream(struct rtcp_link *link, base_time now)
+{
+    struct rtcp_session *s = &link->stream->session;
+
+    for (;;) {
+        struct base_bytes next;
+        ssize_t n;
+
+        if (link->confirm_pending && link->early_left == 0) {
+            base_copy(link->out, link->confirm, sizeof link->confirm);
+            link->out_size = sizeof link->confirm;
+            link->out_sent = 0;
+            link->confirm_pending = false;
+        }
+        if (link->out_sent < link->out_size) {
+            int done = flush_out(link);
+
+            if (done != 1) {
+                return done;
+            }
+        }
+        next = rtcp_session_next(s, link->attempt);
+        if (link->confirm_pending && next.size > link->early_left) {
+            next.size = link->early_left;
+        }
+        if (next.size == 0) {
+            return 1;
+        }
+        n = send(link->fd, next.data, next.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+            return errno == EAGAIN || errno == EINTR ? 0 : -1;
+        }
+        rtcp_session_sent(s, now, (size_t)n);
+        if (link->early_left > 0) {
+            link->early_left -= (uint32_t)((size_t)n < link->early_left ? (size_t)n : link->early_left);
+        }
+    }
+}
+
+static int flush_some(struct rtcp_link *link, base_time now)
+{
+    int done = flush_out(link);
+
+    if (done == 1 && link->state == RTCP_LINK_REFUSED && !link->fin_sent) {
+        link->fin_sent = true;
+        shutdown(link->fd, SHUT_WR);
+    }
+    if (done == 1 && link->state == RTCP_LINK_WAITING && link->stream != NULL) {
+        done = flush_early(link);
+    }
+    if (done == 1 && link->state == RTCP_LINK_STREAM) {
+        done = flush_stream(link, now);
+        if (done == 1 && !link->fin_sent && rtcp_session_is_fin_due(&link->stream->session)) {
+            link->fin_sent = true;
+            shutdown(link->fd, SHUT_WR);
+        }
+    }
+    return done;
+}
+
+bool rtcp_link_flush(struct rtcp_link *link, base_time now)
+{
+    struct ev_loop *loop = link->endpoint->loop;
+    int done;
+
+    if (link->state == RTCP_LINK_CONNECTING || link->state == RTCP_LINK_FROZEN || link->state == RTCP_LINK_CLOSED) {
+        return true;
+    }
+    done = flush_some(link, now);
+    if (done < 0) {
+        rtcp_link_broke(link, now, errno, "writing failed");
+        return false;
+    }
+    if (done == 0) {
+        ev_io_start(loop, &link->writer);
+    } else if (ev_is_active(&link->writer)) {
+        ev_io_stop(loop, &link->writer);
+    }
+    return true;
+}
+
+void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, uint32_t early)
+{
+    CHECK(size <= sizeof link->out);
+    base_copy(link->out, bytes, size);
+    link->out_size = size;
+    link->out_sent = 0;
+    link->early_left = early;
+    if (link->state == RTCP_LINK_CONNECTING) {
+        link->state = RTCP_LINK_WAITING;
+        ev_io_start(link->endpoint->loop, &link->reader);
+    } else if (link->confirm_in > 0 && link->early_in == 0) {
+        link->state = RTCP_LINK_PROVING;
+        link->in_size = 0;
+        ev_io_start(link->endpoint->loop, &link->reader);
+    }
+    (void)rtcp_link_flush(link, base_clock_now());
+}
+
+void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
+{
+    if (link->state == RTCP_LINK_CLOSED) {
+        return;
+    }
+    link->state = RTCP_LINK_STREAM;
+    if (confirm != NULL) {
+        base_copy(link->confirm, confirm, sizeof link->confirm);
+        link->confirm_pending = true;
+    } else if (link->stream->session.opt.is_client) {
+        link->early_left = 0; /* what is left of them is sent as part of the stream */
+    }
+    ev_timer_stop(link->endpoint->loop, &link->timer);
+    if (!link->stream->session.closed && !link->stream->is_paused) {
+        ev_io_start(link->endpoint->loop, &link->reader);
+    } else {
+        ev_io_stop(link->endpoint->loop, &link->reader);
+    }
+}
+
+void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size)
+{
+    struct ev_loop *loop = link->endpoint->loop;
+
+    link->endpoint->stats.handshakes_refused++; /* it stays in the list of half-open ones: they are bounded */
+    link->state = RTCP_LINK_REFUSED;
+    ev_timer_stop(loop, &link->timer);
+    ev_timer_set(&link->timer, REFUSED_S, 0.);
+    ev_timer_start(loop, &link->timer);
+    CHECK(size <= sizeof link->out);
+    base_copy(link->out, bytes, size);
+    link->out_size = size;
+    link->out_sent = 0;
+    ev_io_start(loop, &link->reader);
+    (void)rtcp_link_flush(link, base_clock_now());
+}
