@@ -1,0 +1,183 @@
+"""Many sessions in one process: they heal together, cost little, and are quiet (design section 5).
+
+Long: 10,000 sessions instead of 1,000, and the traffic of whole minutes.
+"""
+
+import os
+
+import loadparty
+import netlab
+import nettest
+
+IS_LONG = os.environ.get("HOLDFAST_ALL") == "1"
+HEAL_LIMIT = 2.0  # seconds from the heal until the last of 1000 sessions has received again
+SESSION_LIMIT = 4 << 10  # bytes of user-space memory of an idle session
+
+
+def load_average():
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def pause(seconds, *loads):
+    """Lets time pass while the processes run; one that ends fails the test."""
+    end = netlab.now() + seconds
+    for one in loads:
+        assert one.process.poll() is None, one.said()
+    netlab.wait_for(lambda: netlab.now() >= end, seconds + 5, "time to pass")
+
+
+def both(lab, count, *words):
+    a, b = lab.hosts
+    server = loadparty.serve(a, *words)
+    client = loadparty.drive(b, a, *words)
+    start = netlab.now()
+    client.open(count, 120)
+    server.until("all sessions accepted", 30, lambda s: s["sessions"] == count)
+    return server, client, netlab.now() - start
+
+
+def exchange(server, client, size, seconds):
+    """Every session carries so many bytes each way."""
+    marks = [one.await_flow(size) for one in (server, client)]
+    for one in (server, client):
+        one.say(f"send {size}")
+    for one, mark in zip((server, client), marks):
+        one.flowing(mark, seconds)
+
+
+def close_all(server, client, count):
+    marks = server.mark(), client.mark()
+    start = netlab.now()
+    client.say("close")
+    for one, mark in zip((server, client), marks):
+        done = one.wait("all closed", 60, lambda e: e["event"] == "all_closed", mark)
+        assert done["well"] == count and done["ill"] == 0, done
+    if count > 1:
+        print(f"    {count} closed in {netlab.now() - start:.2f} s")
+
+
+def heal_together(kind, seconds, count, limit):
+    with netlab.open_lab(hosts=2) as lab:
+        server, client, _ = both(lab, count, "--ring", 65536)
+        exchange(server, client, 1000, 30)
+        lab.cut(lab.hosts[1], kind)
+        marks = [one.await_flow(1000) for one in (server, client)]
+        for one in (server, client):
+            one.say("send 1000")
+        pause(seconds, server, client)
+        healed = lab.heal(lab.hosts[1])
+        told = [one.flowing(mark, 60) for one, mark in zip((server, client), marks)]
+        last = [e["at_ns"] / 1e9 - healed for e in told]
+        half = [e["half_ns"] / 1e9 - healed for e in told]
+        first = [e["first_ns"] / 1e9 - healed for e in told]
+        stats = server.stats()
+        print(f"    {count} sessions, {kind} {seconds} s: first {first[0]:.3f} / {first[1]:.3f}, half {half[0]:.3f} / "
+              f"{half[1]:.3f}, all {last[0]:.3f} / {last[1]:.3f} s after the heal (to the server / to the client); "
+              f"{stats['resumes']} resumes, {stats['dropped']} handshakes dropped; {load_average()}")
+        close_all(server, client, count)
+        for one in (client, server):
+            one.quit()
+        assert max(last) <= limit, f"all flowed after {max(last):.3f} s, the limit is {limit} s"
+
+
+def test_1000_sessions_heal_together_after_dropped_packets():
+    heal_together("drop", 5, 1000, HEAL_LIMIT)
+
+
+@nettest.only_with_all
+def test_1000_sessions_heal_together_after_a_lost_link():
+    heal_together("link", 5, 1000, HEAL_LIMIT)
+
+
+@nettest.only_with_all
+def test_1000_sessions_heal_together_after_30_s():
+    heal_together("drop", 30, 1000, HEAL_LIMIT)
+
+
+@nettest.only_with_all
+def test_1000_sessions_heal_together_after_resets():
+    heal_together("rst", 5, 1000, 2.5)
+
+
+def cost(count):
+    """Resident memory of a session that is connected and idle, both roles; threads; all of them close in order."""
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        server = loadparty.serve(a)
+        client = loadparty.drive(b, a)
+        client.open(100)
+        exchange(server, client, 64, 20)  # pools and caches are there
+        before = [one.resident_kib() for one in (server, client)]
+        start = netlab.now()
+        client.open(count, 300)
+        server.until("all sessions accepted", 60, lambda s: s["sessions"] == count + 100)
+        opened = netlab.now() - start
+        idle = [one.resident_kib() for one in (server, client)]
+        exchange(server, client, 64, 60)
+        used = [one.resident_kib() for one in (server, client)]
+        each = [(after - early) * 1024 / count for after, early in zip(idle, before)]
+        print(f"    {count} sessions opened in {opened:.1f} s; idle {each[0]:.0f} B (server) and {each[1]:.0f} B (client)"
+              f" each, after 64 B each way {(used[0] - before[0]) * 1024 / count:.0f} and "
+              f"{(used[1] - before[1]) * 1024 / count:.0f} B; {server.threads()} and {client.threads()} threads; "
+              f"{load_average()}")
+        assert max(server.threads(), client.threads()) <= 3
+        close_all(server, client, count + 100)
+        for one in (client, server):
+            one.quit()
+        assert max(each) <= SESSION_LIMIT, "the goal is 4 KiB of an idle session"
+
+
+def test_an_idle_session_costs_little():
+    cost(10000 if IS_LONG else 1000)
+
+
+def frames(host):
+    """Frames sent and received on the wire by a host, all protocols."""
+    words = next(line.split() for line in host.run(["cat", "/proc/net/dev"]).splitlines() if "eth0:" in line)
+    return int(words[2]), int(words[10])
+
+
+def test_a_stream_needs_few_datagrams():
+    """Control messages per MiB that is streamed one way, and both ways."""
+    size = (1 << 30) if IS_LONG else (256 << 20)
+    with netlab.open_lab(hosts=2) as lab:
+        server, client, _ = both(lab, 1)
+        for what, senders in (("one way", [client]), ("both ways", [server, client])):
+            before = [one.stats() for one in (server, client)]
+            marks = [(one, one.await_flow(size)) for one in (server, client)
+                     if (client if one is server else server) in senders]
+            start = netlab.now()
+            for one in senders:
+                one.say(f"send {size}")
+            for one, mark in marks:
+                one.flowing(mark, 120)
+            seconds = netlab.now() - start
+            after = [one.stats() for one in (server, client)]
+            sent = sum(x["datagrams_sent"] - y["datagrams_sent"] for x, y in zip(after, before))
+            each = sent / (len(senders) * size / (1 << 20))
+            print(f"    {what}: {each:.2f} datagrams per MiB, {len(senders) * size / seconds / 1e6:.0f} MB/s; "
+                  f"{load_average()}")
+            assert each <= 8.5, "an ack each quarter ring of 1 MiB is 4 per MiB; a question now and then"
+        close_all(server, client, 1)
+
+
+def test_an_idle_session_is_quiet():
+    """No TCP segment at all, and a probe and its reply each 15 s (here: less, so that the test is short)."""
+    seconds, every = (60, 15) if IS_LONG else (4, 1)
+    with netlab.open_lab(hosts=2) as lab:
+        server, client, _ = both(lab, 1, "--idle-probe", every)
+        exchange(server, client, 1000, 10)
+        pause(1.5, server, client)
+        before, wire = [one.stats() for one in (server, client)], frames(lab.hosts[0])
+        pause(seconds, server, client)
+        after, wire_after = [one.stats() for one in (server, client)], frames(lab.hosts[0])
+        sent = [x["datagrams_sent"] - y["datagrams_sent"] for x, y in zip(after, before)]
+        print(f"    idle for {seconds} s, a probe each {every} s: {sent[0]} datagrams from the server, {sent[1]} from the "
+              f"client; {sum(wire_after) - sum(wire)} frames in all")
+        assert sum(sent) <= 4 * (seconds // every + 1), "each side asks once a period and answers once"
+        assert after[1]["connections"] == 1
+        close_all(server, client, 1)
+
+
+if __name__ == "__main__":
+    nettest.main(globals())
