@@ -7,7 +7,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+sys.path.insert(0, os.path.dirname(__file__))
 
+import source as sources  # noqa: E402
 from cases import Cases  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -36,7 +38,8 @@ def headers_are_the_public_ones(prefix, layers):
     top = os.path.join(prefix, "include")
     for place, _, names in os.walk(top):
         found |= {os.path.relpath(os.path.join(place, name), top) for name in names}
-    wanted = {f"holdfast/{layer}/{layer}.h" for layer in layers}
+    wanted = {f"holdfast/{layer}/{name}" for layer in layers for name in sources.PUBLIC[layer]
+              if os.path.exists(os.path.join(ROOT, layer, name))}
     wanted |= {f"holdfast/rtcp/base/{name}" for name in PUBLIC_BASE}
     assert found == wanted, f"installed {sorted(found)}, wanted {sorted(wanted)}"
 

@@ -5,6 +5,8 @@ comment "style: allow RULE, REASON" on it or on the line above.
 """
 import re
 
+import source as sources
+
 LINE_MAX = 120
 FILE_MAX = 800
 FUNCTION_MAX = 70
@@ -34,7 +36,7 @@ def check(source):
 # ---------------------------------------------------------------------------------------------- layers and purity
 
 BELOW = {"rtcp": ("rtcp",), "membership": ("membership", "rtcp"), "replication": ("replication", "membership", "rtcp")}
-PUBLIC = {"rtcp/rtcp.h", "membership/membership.h", "replication/replication.h"}
+PUBLIC = {f"{layer}/{name}" for layer, names in sources.PUBLIC.items() for name in names}
 PUBLIC_BASE = {"rtcp/base/bytes.h", "rtcp/base/status.h", "rtcp/base/time.h", "rtcp/base/trace.h"}
 
 
@@ -200,7 +202,7 @@ def conditions_are_guards_only(source):
 def headers_have_guards(source):
     if source.layer and source.path.endswith(".h"):
         folder = "base" if source.is_base else source.folder
-        words = [folder] if source.is_public else [folder, source.stem]
+        words = [folder] if source.stem == folder else [folder, source.stem]
         guard = "_".join(["HOLDFAST"] + words + ["H"]).upper()
         if f"#ifndef {guard}\n" not in source.text:
             yield 1, f"the include guard is {guard}"

@@ -10,6 +10,9 @@ import re
 LAYERS = ("rtcp", "membership", "replication")
 FOLDERS = LAYERS + ("examples", "tests")
 OTHER = ("cmake", ".ci")
+# The installed headers of a layer beside those of base; the first one is its manual.
+PUBLIC = {"rtcp": ("rtcp.h", "admin.h", "blocking.h"), "membership": ("membership.h",),
+          "replication": ("replication.h",)}
 SKIPPED = {"__pycache__", "corpus", "build"}
 
 
@@ -28,7 +31,7 @@ class Source:
         self.is_c = path.endswith((".c", ".h"))
         name = path.rsplit("/", 1)[-1]
         self.stem = name.rsplit(".", 1)[0]
-        self.is_public = self.layer is not None and rest == f"{self.layer}.h"
+        self.is_public = rest in PUBLIC.get(self.folder, ())
         self.is_pure = (self.layer is not None and self.is_c and not self.stem.endswith(("_loop", "_disk"))
                         and self.stem != "blocking" and not rest.startswith(("tools/", "preload/")))
 
