@@ -9,10 +9,10 @@ import netlab
 import nettest
 import party
 
-SIZE = 64 << 20
-RATE = 16 << 20
 IS_LONG = os.environ.get("HOLDFAST_ALL") == "1"
-CUT_SECONDS = 30 if IS_LONG else 5
+SIZE = (64 if IS_LONG else 16) << 20
+RATE = 16 << 20
+CUT_SECONDS = 30 if IS_LONG else 2
 DROP_LIMIT = 0.3  # seconds after the heal; IP packets were lost
 LINK_LIMIT = 1.3  # frames were lost, so the kernel asks for neighbours once a second
 
@@ -52,51 +52,51 @@ def over_a_cut(kind, cut_side, limit, seconds=CUT_SECONDS, ipv6=False, size=SIZE
         flows = [first_byte_after(one, mark, healed) for one, mark in zip(parties, marks)]
         totals = [one.finish(60) for one in parties]
         party.check_same(*totals, size)
-        assert all(total["gap_max_ms"] >= (seconds - 1) * 1000 for total in totals), "no pause: the cut did not cut"
+        assert all(total["gap_max_ms"] >= (seconds - 0.7) * 1000 for total in totals), "no pause: the cut did not cut"
         print(f"    {kind} {seconds} s: flows again {flows[0]:.3f} s (to the server), {flows[1]:.3f} s (to the client) "
               f"after the heal; {totals[1]['connections']} connections, "
               f"{totals[0]['repeated']} + {totals[1]['repeated']} bytes written again")
         assert max(flows) <= limit, f"data flowed again after {max(flows):.3f} s, the limit is {limit} s"
 
 
-def test_64_mib_each_way_over_a_drop():
+def test_bytes_each_way_over_a_drop():
     over_a_cut("drop", 1, DROP_LIMIT)
 
 
-def test_64_mib_each_way_over_a_drop_at_the_server():
+def test_bytes_each_way_over_a_drop_at_the_server():
     over_a_cut("drop", 0, DROP_LIMIT)
 
 
-def test_64_mib_each_way_over_a_lost_link():
+def test_bytes_each_way_over_a_lost_link():
     over_a_cut("link", 1, LINK_LIMIT)
 
 
-def test_64_mib_each_way_over_a_drop_by_ipv6():
+def test_bytes_each_way_over_a_drop_by_ipv6():
     over_a_cut("drop", 1, DROP_LIMIT, ipv6=True)
 
 
 @nettest.only_with_all
-def test_64_mib_each_way_over_a_lost_link_by_ipv6():
+def test_bytes_each_way_over_a_lost_link_by_ipv6():
     over_a_cut("link", 1, LINK_LIMIT, ipv6=True)
 
 
 @nettest.only_with_all
-def test_64_mib_each_way_over_a_drop_of_100_s():
+def test_bytes_each_way_over_a_drop_of_100_s():
     over_a_cut("drop", 1, DROP_LIMIT, seconds=100)
 
 
 def test_what_the_client_is_sent_is_lost():
     """One direction only: what the client sends still reaches the server, and the answers do not come back."""
-    over_a_cut("in", 1, 2.5, seconds=4)
+    over_a_cut("in", 1, 2.5, seconds=4 if IS_LONG else 2)
 
 
 def test_what_the_client_sends_is_lost():
-    over_a_cut("out", 1, 2.5, seconds=4)
+    over_a_cut("out", 1, 2.5, seconds=4 if IS_LONG else 2)
 
 
 def test_connections_are_refused_by_a_firewall():
     """RST instead of silence: evidence, never an end."""
-    over_a_cut("rst", 1, 2.5, seconds=4)
+    over_a_cut("rst", 1, 2.5, seconds=4 if IS_LONG else 2)
 
 
 def test_a_cut_while_the_stream_opens():
@@ -106,7 +106,7 @@ def test_a_cut_while_the_stream_opens():
         server = party.serve(a, "--generate", "1M")
         lab.cut(b, "drop")
         client = party.send(b, a, "--generate", "1M")
-        pause([client], 3)
+        pause([client], 1.5)
         healed = lab.heal(b)
         client.wait_kind("link", 5, up=True)
         up = client.last("link")["at_ns"] / 1e9 - healed
@@ -122,7 +122,7 @@ def test_a_cut_while_the_stream_closes():
         client = party.send(b, a, "--generate", "8M")
         client.wait("the end of what the server sends", 20, lambda e: e["event"] == "end")
         lab.cut(b, "drop")
-        pause([client], 3)
+        pause([client], 1.5)
         lab.heal(b)
         party.check_same(server.finish(20), client.finish(20), 8 << 20)
 
@@ -142,13 +142,13 @@ def test_udp_blocked_all_the_time():
 def test_udp_blocked_for_a_while():
     with netlab.open_lab(hosts=2) as lab:
         a, b = lab.hosts
-        server = party.serve(a, "--generate", "48M", "--rate", "8M")
-        client = party.send(b, a, "--generate", "48M", "--rate", "8M")
-        client.wait_received(4 << 20, 20)
+        server = party.serve(a, "--generate", SIZE, "--rate", "4M")
+        client = party.send(b, a, "--generate", SIZE, "--rate", "4M")
+        client.wait_received(1 << 20, 20)
         lab.cut(b, "udp")
-        pause((server, client), 4)
+        pause((server, client), 2)
         lab.heal(b)
-        party.check_same(server.finish(60), client.finish(60), 48 << 20)
+        party.check_same(server.finish(60), client.finish(60), SIZE)
 
 
 if __name__ == "__main__":
