@@ -192,6 +192,16 @@ static base_time unconfirmed_due(const struct rtcp_session *s)
     return is_unconfirmed ? s->detached_at + RTCP_UNCONFIRMED_MAX : BASE_NEVER;
 }
 
+/* ... and one whose connection may have died without a word: a client that lives would have probed or resumed by now.
+ */
+static base_time unproven_due(const struct rtcp_session *s)
+{
+    bool is_unproven = !s->opt.is_client && !s->is_confirmed && !s->aborted && s->path == RTCP_PATH_ATTACHED &&
+                       s->trying == RTCP_TRY_REST;
+
+    return is_unproven ? base_time_max(s->contact_at, s->attached_at) + RTCP_UNCONFIRMED_MAX : BASE_NEVER;
+}
+
 static base_time end_due(const struct rtcp_session *s)
 {
     if (s->aborted) {
@@ -215,6 +225,8 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
         } else {
             rtcp_closing_end(s, now, BASE_E_EXPIRED, "lingered without contact to the limit");
         }
+    } else if (now >= unproven_due(s)) {
+        rtcp_path_lose(s, now, "nobody confirmed the opening and nothing moves");
     } else if (now >= tell_due(s)) {
         s->tell_at = BASE_NEVER;
         s->tells_again = true; /* where datagrams do not get through, the RESUME's flags are our CLOSE */
@@ -230,5 +242,7 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
 
 base_time rtcp_closing_deadline(const struct rtcp_session *s)
 {
-    return base_time_min(base_time_min(end_due(s), unconfirmed_due(s)), base_time_min(unheard_due(s), tell_due(s)));
+    base_time at = base_time_min(base_time_min(end_due(s), unconfirmed_due(s)), unproven_due(s));
+
+    return base_time_min(at, base_time_min(unheard_due(s), tell_due(s)));
 }

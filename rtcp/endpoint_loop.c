@@ -241,6 +241,12 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
         base_rng_init(&e->rng, e->options.seed == 0 ? random_number() : e->options.seed);
         status = init_tables(e);
     }
+    if (status == 0) {
+        uint64_t secret = e->options.seed == 0 ? random_number() : base_rng_next(&e->rng);
+
+        rtcp_registry_salt(&e->registry, secret);
+        base_table_salt(&e->routes, secret);
+    }
     if (status < 0) {
         free(e);
         return status;

@@ -44,6 +44,14 @@ void rtcp_registry_deinit(struct rtcp_registry *r)
     }
 }
 
+void rtcp_registry_salt(struct rtcp_registry *r, uint64_t secret)
+{
+    base_table_salt(&r->ids, secret);
+    base_table_salt(&r->nonces, secret);
+    base_table_salt(&r->graves, secret);
+    base_table_salt(&r->opened, secret);
+}
+
 uint32_t rtcp_registry_next_id(struct rtcp_registry *r)
 {
     for (;;) {

@@ -28,6 +28,9 @@ BASE_MUST_USE int rtcp_registry_init(struct rtcp_registry *r, const struct base_
                                      uint32_t first_id);
 void rtcp_registry_deinit(struct rtcp_registry *r);
 
+/* Strangers choose nonces: `secret` makes the places of the tables unpredictable. Before anything is registered. */
+void rtcp_registry_salt(struct rtcp_registry *r, uint64_t secret);
+
 /* An id that no session and no tombstone has. */
 uint32_t rtcp_registry_next_id(struct rtcp_registry *r);
 

@@ -5,8 +5,9 @@
 
 static size_t home(const struct base_table *t, uint64_t key)
 {
-    uint64_t z = key * 0x9e3779b97f4a7c15u;
+    uint64_t z = (key ^ t->salt[0]) * 0x9e3779b97f4a7c15u;
 
+    z = (z ^ (z >> 32) ^ t->salt[1]) * 0xbf58476d1ce4e5b9u; /* every bit of the key and of both salts counts */
     return (size_t)(z >> 32) & t->mask;
 }
 
@@ -25,10 +26,18 @@ int base_table_init(struct base_table *t, const struct base_memory *m, size_t co
         return BASE_E_NOMEM;
     }
     t->memory = m;
+    t->salt[0] = t->salt[1] = 0;
     t->mask = slots - 1;
     t->count = 0;
     t->count_max = count_max;
     return 0;
+}
+
+void base_table_salt(struct base_table *t, uint64_t secret)
+{
+    CHECK(t->count == 0);
+    t->salt[0] = secret;
+    t->salt[1] = (secret ^ (secret >> 31)) * 0x94d049bb133111ebu;
 }
 
 void base_table_deinit(struct base_table *t)

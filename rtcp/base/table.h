@@ -20,6 +20,7 @@ struct base_table_slot {
 struct base_table {
     const struct base_memory *memory;
     struct base_table_slot *slot;
+    uint64_t salt[2]; /* of the hash: 0 unless base_table_salt was called */
     size_t mask;      /* slots - 1; slots is a power of two at least 1.5 times count_max */
     size_t count;     /* keys in use */
     size_t count_max; /* the limit given at init */
@@ -28,6 +29,10 @@ struct base_table {
 /* Room for count_max keys (1 .. 2^24). 0, BASE_E_NOMEM or BASE_E_RANGE; on failure nothing was taken. */
 BASE_MUST_USE int base_table_init(struct base_table *t, const struct base_memory *m, size_t count_max);
 void base_table_deinit(struct base_table *t);
+
+/* Makes the places of keys unpredictable, for keys that strangers choose: they cannot make a long run of slots (P41).
+ * `secret` is random and told to nobody. The table is empty. */
+void base_table_salt(struct base_table *t, uint64_t secret);
 
 /* The value of a key, or NULL. */
 void *base_table_get(const struct base_table *t, uint64_t key);

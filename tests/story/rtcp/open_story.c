@@ -332,6 +332,47 @@ static void an_unconfirmed_session_that_delivered_bytes_is_an_error(void **state
     duo_close(&d);
 }
 
+/* The client lost its power behind a silent path before it could confirm: no connection breaks, nobody is told. */
+static void an_unconfirmed_session_on_a_silently_dead_connection_is_dropped(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    duo_open(&d, &o);
+    duo_block_udp(&d, true);
+    (void)duo_connect(&d);
+    duo_run(&d, BASE_MS(20));
+    duo_cut(&d, duo_live(&d), DUO_CUT_SILENT);
+    duo_block_tcp(&d, true);
+    duo_run(&d, BASE_S(29));
+    assert_int_equal(duo_server(&d)->session.path, RTCP_PATH_ATTACHED);
+    duo_run(&d, BASE_S(2));
+    assert_int_equal(duo_server(&d)->session.path, RTCP_PATH_DETACHED);
+    duo_run(&d, BASE_S(30));
+    assert_int_equal(duo_server(&d)->status, BASE_E_NEVER_CONFIRMED);
+    duo_close(&d);
+}
+
+/* Whoever only waits, without datagrams, is confirmed by its resume long before. */
+static void a_silent_client_without_datagrams_keeps_its_session(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    duo_open(&d, &o);
+    duo_block_udp(&d, true);
+    (void)duo_connect(&d);
+    duo_run(&d, BASE_S(100));
+    assert_true(duo_server(&d)->session.is_confirmed);
+    assert_int_equal(duo_server(&d)->session.path, RTCP_PATH_ATTACHED);
+    duo_block_udp(&d, false);
+    duo_end(&d);
+}
+
 /* Found by chance (seed 494): the client had not even seen the ACCEPT, and asked for ever. */
 static void an_opening_whose_early_bytes_were_read_and_dropped_ends(void **state)
 {
@@ -417,6 +458,8 @@ int main(void)
         cmocka_unit_test(another_service_on_the_port_is_a_failed_attempt),
         cmocka_unit_test(an_unconfirmed_session_is_dropped_and_opened_again_silently),
         cmocka_unit_test(an_unconfirmed_session_that_delivered_bytes_is_an_error),
+        cmocka_unit_test(an_unconfirmed_session_on_a_silently_dead_connection_is_dropped),
+        cmocka_unit_test(a_silent_client_without_datagrams_keeps_its_session),
         cmocka_unit_test(an_opening_whose_early_bytes_were_read_and_dropped_ends),
         cmocka_unit_test(an_opening_that_was_dropped_unread_is_made_again),
         cmocka_unit_test(a_resume_confirms_where_datagrams_do_not_get_through),

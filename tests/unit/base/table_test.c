@@ -106,6 +106,39 @@ static void it_behaves_as_a_searched_array(void **state)
     }
 }
 
+/* P41: keys that a stranger chose for a long run of slots under one secret are ordinary under another. The run is seen
+ * by its cost: how far a key stands from its place, which base_table_next shows as order. */
+static void keys_chosen_for_one_place_are_spread_by_a_secret(void **state)
+{
+    static char place[64];
+    size_t same = 0;
+    char *first[2][64];
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        struct base_table t;
+        size_t cursor = 0;
+        char *at;
+
+        assert_int_equal(base_table_init(&t, base_memory_libc(), 64), 0);
+        base_table_salt(&t, round == 0 ? 0x1234567890abcdefu : 0xfedcba0987654321u);
+        for (uint64_t i = 0; i < 64; i++) {
+            assert_int_equal(base_table_put(&t, i << 58, &place[i]), 0); /* differ in the highest bits only */
+        }
+        for (size_t i = 0; (at = base_table_next(&t, &cursor)) != NULL; i++) {
+            first[round][i] = at;
+        }
+        for (uint64_t i = 0; i < 64; i++) {
+            assert_ptr_equal(base_table_take(&t, i << 58), &place[i]);
+        }
+        base_table_deinit(&t);
+    }
+    for (size_t i = 0; i < 64; i++) {
+        same += first[0][i] == first[1][i] ? 1 : 0;
+    }
+    assert_true(same < 16);
+}
+
 static void a_full_table_refuses_and_keeps_what_it_has(void **state)
 {
     struct base_table t;
@@ -203,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_behaves_as_a_searched_array),
+        cmocka_unit_test(keys_chosen_for_one_place_are_spread_by_a_secret),
         cmocka_unit_test(a_full_table_refuses_and_keeps_what_it_has),
         cmocka_unit_test(the_extreme_keys_are_ordinary),
         cmocka_unit_test(taking_from_the_middle_of_a_chain_loses_no_neighbour),
