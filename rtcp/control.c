@@ -371,7 +371,11 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
         }
         break;
     case RTCP_WIRE_RESET:
-        rtcp_closing_end(s, now, BASE_E_RESET, "the peer's application aborted");
+        if (s->aborted) {
+            rtcp_closing_end(s, now, BASE_E_CLOSED, "both know that it is over"); /* an echo of our own RESET */
+        } else {
+            rtcp_closing_end(s, now, BASE_E_RESET, "the peer's application aborted");
+        }
         break;
     case RTCP_WIRE_CONF:
         confirmed(s, now, c->message_id);

@@ -343,6 +343,26 @@ static void an_abort_without_a_link_is_heard_after_healing(void **state)
     }
 }
 
+/* What the peer's tombstone says to a late question of before the abort is an echo, no abort of the peer (C5; found by
+ * explore-rtcp: a CLOSE and the RESET that overtook it). */
+static void whoever_aborts_is_not_told_that_the_peer_did(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct rtcp_wire_control echo = {.type = RTCP_WIRE_RESET};
+        struct duo d;
+
+        plain_pair(&d);
+        d.udp_dropped_types[1 - first] = 1u << RTCP_WIRE_CONF;
+        duo_forge(&d, 1 - first, &echo, true); /* on its way when the abort comes */
+        duo_finish(side(&d, first), true);
+        DUO_TRUE(&d, duo_until(&d, duo_is_over, BASE_S(20)));
+        assert_int_equal(d.host[first].stream[0]->status, BASE_E_CLOSED);
+        assert_int_equal(d.host[1 - first].stream[0]->status, BASE_E_RESET);
+        duo_close(&d);
+    }
+}
+
 static void an_abort_is_heard_where_datagrams_are_blocked(void **state)
 {
     struct duo d;
@@ -475,6 +495,7 @@ int main(void)
         cmocka_unit_test(a_lost_close_of_a_peer_that_exits_is_no_success),
         cmocka_unit_test(an_abort_tells_the_peer),
         cmocka_unit_test(an_abort_without_a_link_is_heard_after_healing),
+        cmocka_unit_test(whoever_aborts_is_not_told_that_the_peer_did),
         cmocka_unit_test(an_abort_is_heard_where_datagrams_are_blocked),
         cmocka_unit_test(a_close_without_reading_is_a_reset_for_the_peer_and_counts_its_bytes),
         cmocka_unit_test(nothing_is_taken_after_the_peer_closed),
