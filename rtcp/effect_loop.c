@@ -122,6 +122,7 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
     }
     CHECK(stream->live == NULL || stream->live == link);
     stream->live = link;
+    endpoint->stats.resumes += s->connections > 1;
     if (stream->trying == link) {
         stream->trying = NULL;
     }

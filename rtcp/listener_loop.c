@@ -191,7 +191,6 @@ static void pass_on(struct rtcp_link *link, struct rtcp_session *s, const struct
             rtcp_link_close(stream->trying, false);
         }
         hand_over(link, stream, request);
-        link->endpoint->stats.resumes++;
         break;
     case RTCP_ASKED_STALE:
         rtcp_link_close(link, true);
