@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Measures every figure of rtcp and writes rtcp/PERFORMANCE.md with its plot.
+
+Owns      the order of the figures, their results (one file of JSON lines each), the report.
+Relies on a release build (rtcp-perf, transfer); heal.py for cuts of the network, which needs root or user namespaces.
+Not here  how a figure is measured: rtcp/tools (perf), heal.py.
+
+A figure whose result exists is not measured again, so the command can be ended and repeated at any time. Nothing else
+should run on the machine: the noise (plain TCP against itself) is measured, too, and stands first in the report.
+
+    tests/bench/run                        everything that is missing, then the report
+    tests/bench/run --only rr-1-blocking   some figures
+    tests/bench/run --again NAME ..        measured anew
+    tests/bench/run --pairs 60             more pairs, where noise hides a goal
+    tests/bench/run --list                 the figures and whether they are there
+    tests/bench/run --report               only the report, of what is there
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+import report
+from figures import FIGURES
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+HEAL = "heal"
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def build_of():
+    return pathlib.Path(os.environ.get("HOLDFAST_BINARY_DIR", ROOT / "build" / "release"))
+
+
+def commit():
+    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def keep(path, lines):
+    """A result is there as a whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text("".join(line + "\n" for line in lines))
+    part.rename(path)
+
+
+def measure_pairs(figure, path, options):
+    pairs = options.pairs or figure.pairs
+    command = [build_of() / "rtcp/tools/rtcp-perf", *figure.words, "--pairs", str(pairs),
+               "--seconds", str(figure.seconds), *(["--pin", options.pin] if options.pin else [])]
+    say(f"{figure.name}: {pairs} pairs of {figure.seconds} s, about {2 * pairs * figure.seconds:.0f} s")
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        say(f"{figure.name}: not measured: {done.stderr.strip()}")
+        return False
+    lines = done.stdout.splitlines()
+    last = json.loads(lines[-1])
+    say(f"  {last['ratio']:.3f} [{last['ratio_low']:.3f}, {last['ratio_high']:.3f}]")
+    about = {"commit": commit(), "kernel": platform.release(), "cpus": os.cpu_count(), "load": os.getloadavg()[0],
+             "at": time.strftime("%Y-%m-%d"), "command": " ".join(map(str, ["rtcp-perf", *command[1:]]))}
+    keep(path, [*lines, json.dumps({"about": about})])
+    return True
+
+
+def measure_heal(path, options):
+    say(f"{HEAL}: cuts {options.cuts}; heal.py shows its own progress and goes on where it ended")
+    return subprocess.run([sys.executable, ROOT / "tests/bench/heal.py", "--out", path, "--cuts", options.cuts],
+                          check=False).returncode == 0
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "build" / "bench", help="folder (build/bench)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these figures")
+    parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="these figures, also if they are there")
+    parser.add_argument("--pairs", type=int, default=0, help="pairs of runs (each figure's own number, 15)")
+    parser.add_argument("--pin", default="", metavar="CPU,CPU", help="server and client on these CPUs")
+    parser.add_argument("--cuts", default="1x20,5x20", help="cuts of the network (1x20,5x20)")
+    parser.add_argument("--list", action="store_true", help="the figures and whether they are there")
+    parser.add_argument("--report", action="store_true", help="only the report")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    names = [figure.name for figure in FIGURES] + [HEAL]
+    wanted = options.only + options.again or names
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        say(f"no such figure: {', '.join(unknown)} (try --list)")
+        return 2
+    paths = {name: options.results / f"{name}.jsonl" for name in names}
+    if options.list:
+        for name in names:
+            print(f"{'there  ' if paths[name].exists() else 'missing'} {name}")
+        return 0
+    options.results.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for figure in [] if options.report else FIGURES:
+        path = paths[figure.name]
+        if figure.name in wanted and (figure.name in options.again or not path.exists()):
+            if not measure_pairs(figure, path, options):
+                failed.append(figure.name)
+    if not options.report and HEAL in wanted and not measure_heal(paths[HEAL], options):
+        failed.append(HEAL)
+    report.write(ROOT / "rtcp", FIGURES, paths)
+    say(f"report: rtcp/PERFORMANCE.md" + (f"; not measured: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
