@@ -1,64 +1,62 @@
-/* rtcp-perf: see perf.h. A child process serves both wires on loopback; this process measures, in interleaved pairs.
- */
+/* rtcp-perf: see perf.h. A child process serves both wires; this process measures, in interleaved rounds. */
 #include "rtcp/tools/perf.h"
 
 #include "rtcp/base/bytes.h"
 #include "rtcp/base/status.h"
 
 #include <errno.h>
-#include <ev.h>
-#include <getopt.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define PAIRS_MAX 1024
+static const char *const wire_names[PERF_WIRES] = {"rtcp", "tcp", "tcp-again"};
 
-struct options {
-    enum perf_test test;
-    uint32_t size;
-    uint32_t ring;
-    double seconds;
-    unsigned pairs;
-    unsigned port;
-    bool is_noise; /* plain TCP against plain TCP */
-    bool is_quiet;
+/* What the rounds of one size gave. */
+struct rounds {
+    double rate[PERF_WIRES][PERF_PAIRS_MAX];
+    double cpu[PERF_WIRES][PERF_PAIRS_MAX]; /* seconds for a message */
 };
 
-static const char help[] = "usage: rtcp-perf --test rr|stream|crr [options]\n"
-                           "\n"
-                           "Measures robust TCP against plain TCP of the same shape on loopback: a child process "
-                           "serves, this one measures, in\n"
-                           "interleaved pairs. One JSON line for each run, and a last one with the median ratio and "
-                           "its 95 % bootstrap interval\n"
-                           "(above 1: robust TCP is faster).\n"
-                           "\n"
-                           "  --test rr       a message and its echo, one after the other\n"
-                           "  --test stream   messages one way\n"
-                           "  --test crr      connect, 64 bytes, an answer of 8 KiB, close\n"
-                           "  --size N        bytes of a message, 1 to 1048576 (rr: 1, stream: 8192)\n"
-                           "  --pairs N       pairs of runs, 1 to 1024 (15)\n"
-                           "  --seconds S     of each run (1)\n"
-                           "  --ring N        bytes kept for resending (1048576)\n"
-                           "  --port N        TCP ports N and N+1 of 127.0.0.1 are used (7800)\n"
-                           "  --noise         plain TCP against plain TCP: what the machine's noise looks like\n"
-                           "  --quiet         only the last line\n"
-                           "  --help          this text\n"
-                           "\n"
-                           "Exit status: 0 measured; 1 a run failed; 2 a wrong command line.\n";
+/* ------------------------------------------------------------------------------------------------ processes */
 
-static const char *const test_names[] = {"rr", "stream", "crr"};
+static void pin(int processor)
+{
+    cpu_set_t set;
 
-/* ------------------------------------------------------------------------------------------------ the server */
+    if (processor < 0) {
+        return;
+    }
+    CPU_ZERO(&set);
+    CPU_SET((size_t)processor, &set);
+    if (sched_setaffinity(0, sizeof set, &set) < 0) {
+        fprintf(stderr, "rtcp-perf: processor %d: %s\n", processor, strerror(errno));
+        _exit(1);
+    }
+}
 
-static pid_t start_server(const struct options *o, int *ret_ready)
+static void tell_parent(void *user)
+{
+    if (write(*(int *)user, "x", 1) != 1) {
+        _exit(1);
+    }
+}
+
+static void tell_nobody(void *user)
+{
+    (void)user;
+}
+
+/* Starts the server; returns when it listens. -1: it said why not. */
+static pid_t start_server(const struct perf_options *o)
 {
     int ready[2];
+    char byte;
     pid_t child;
 
     if (pipe(ready) < 0) {
@@ -66,216 +64,234 @@ static pid_t start_server(const struct options *o, int *ret_ready)
     }
     child = fork();
     if (child == 0) {
-        const struct perf_wire *wires[2] = {&perf_rtcp, &perf_tcp};
-        struct ev_loop *loop = ev_default_loop(0);
-        char address[32];
+        struct perf_options own = *o;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with us */
-        for (unsigned i = 0; i < 2; i++) {
-            void *context = wires[i]->open(loop, o->ring);
-
-            snprintf(address, sizeof address, "127.0.0.1:%u", o->port + i);
-            if (context == NULL ||
-                wires[i]->listen(context, address, perf_server_accept, (void *)(uintptr_t)wires[i]) < 0) {
-                fprintf(stderr, "rtcp-perf: cannot listen at %s: %s\n", address, strerror(errno));
-                _exit(1);
-            }
-        }
-        if (write(ready[1], "x", 1) != 1) {
-            _exit(1);
-        }
-        ev_run(loop, 0);
-        _exit(0);
+        close(ready[0]);
+        pin(o->pin[0]);
+        own.admin = NULL; /* one path is one process's */
+        o->face->serve(&own, tell_parent, &ready[1]);
+        _exit(1);
     }
     close(ready[1]);
-    *ret_ready = ready[0];
+    if (child > 0 && read(ready[0], &byte, 1) != 1) {
+        (void)waitpid(child, NULL, 0);
+        child = -1;
+    }
+    close(ready[0]);
     return child;
+}
+
+/* Seconds of processor time that both processes have used. */
+static double cpu_now(pid_t server)
+{
+    struct timespec t = {0};
+    double seconds;
+    clockid_t clock;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    seconds = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    if (server > 0 && clock_getcpuclockid(server, &clock) == 0 && clock_gettime(clock, &t) == 0) {
+        seconds += (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    }
+    return seconds;
 }
 
 /* ------------------------------------------------------------------------------------------------ runs */
 
-static int measure(const struct options *o, const struct perf_wire *wire, unsigned port, struct perf_run *run)
+static int measure(const struct perf_options *o, pid_t server, unsigned wire, uint32_t size, struct perf_run *run)
 {
-    struct ev_loop *loop = ev_default_loop(0);
-    void *context = wire->open(loop, o->ring);
-    char address[32];
+    char address[PERF_ADDRESS];
+    double cpu = cpu_now(server);
     int status;
 
-    *run = (struct perf_run){.test = o->test, .size = o->size, .seconds = o->seconds};
-    if (context == NULL) {
-        return BASE_E_NOMEM;
-    }
-    snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    status = perf_client_run(loop, wire, context, address, run);
-    wire->close(context);
+    *run = (struct perf_run){.test = o->test, .size = size, .seconds = o->seconds};
+    (void)snprintf(address, sizeof address, "%s:%u", o->host, o->port + (wire == PERF_OURS ? 0u : 1u));
+    status = o->face->run(o, wire != PERF_OURS, address, run);
+    run->cpu = cpu_now(server) - cpu;
     return status;
 }
 
-static double rate_of(const struct perf_run *run)
+/* Bytes that one message or transaction moves. */
+static double bytes_of(const struct perf_run *run)
 {
-    return run->took > 0. ? (double)run->count / run->took : 0.;
+    return run->test == PERF_CRR ? PERF_REQUEST + PERF_ANSWER : run->test == PERF_RR ? 2. * run->size : run->size;
 }
 
-static void print_run(const struct options *o, const char *wire, unsigned pair, struct perf_run *run)
+static void print_latency(struct perf_run *run)
 {
+    static const struct {
+        const char *name;
+        double part;
+    } rows[] = {{"p50_us", 0.5}, {"p90_us", 0.9}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"max_us", 1.}};
+
+    perf_stats_sort(run->latency, run->latency_count);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        printf(",\"%s\":%.1f", rows[i].name,
+               (double)perf_stats_percentile(run->latency, run->latency_count, rows[i].part) / 1e3);
+    }
+}
+
+static void print_run(const struct perf_options *o, unsigned wire, unsigned pair, struct perf_run *run)
+{
+    double rate = run->took > 0. ? (double)run->count / run->took : 0.;
+    double each = run->count > 0 ? run->cpu / (double)run->count : 0.;
+
     if (o->is_quiet) {
         return;
     }
-    printf(
-        "{\"test\":\"%s\",\"wire\":\"%s\",\"pair\":%u,\"size\":%u,\"count\":%llu,\"seconds\":%.4f,\"per_second\":%.1f",
-        test_names[o->test], wire, pair, o->size, (unsigned long long)run->count, run->took, rate_of(run));
-    if (o->test == PERF_STREAM) {
-        printf(",\"mb_per_second\":%.1f", rate_of(run) * o->size / 1e6);
-    } else {
-        printf(",\"p50_us\":%.1f", (double)perf_percentile(run->latency, run->latency_count, 0.5) / 1e3);
-        printf(",\"p99_us\":%.1f", (double)perf_percentile(run->latency, run->latency_count, 0.99) / 1e3);
-        printf(",\"p999_us\":%.1f", (double)perf_percentile(run->latency, run->latency_count, 0.999) / 1e3);
+    printf("{\"test\":\"%s\",\"face\":\"%s\",\"wire\":\"%s\",\"pair\":%u,\"size\":%u,\"count\":%llu,\"seconds\":%.4f,"
+           "\"per_second\":%.1f,\"mb_per_second\":%.1f,\"cpu_us_per_message\":%.4f,\"cpu_seconds_per_gib\":%.4f",
+           perf_test_names[o->test], o->face->name, wire_names[wire], pair, run->size, (unsigned long long)run->count,
+           run->took, rate, rate * bytes_of(run) / 1e6, each * 1e6, each / bytes_of(run) * 1073741824.);
+    if (o->test != PERF_STREAM) {
+        print_latency(run);
     }
     printf("}\n");
-    fflush(stdout);
+    (void)fflush(stdout);
 }
 
-static int measure_pair(const struct options *o, unsigned pair, double *ret_ratio)
+static int measure_round(const struct perf_options *o, pid_t server, uint32_t size, unsigned pair, struct rounds *r)
 {
-    const struct perf_wire *wires[2] = {o->is_noise ? &perf_tcp : &perf_rtcp, &perf_tcp};
-    unsigned ports[2] = {o->is_noise ? o->port + 1 : o->port, o->port + 1};
-    double rate[2];
-
-    for (unsigned k = 0; k < 2; k++) {
-        unsigned i = (pair + k) % 2; /* who goes first changes from pair to pair */
+    for (unsigned k = 0; k < PERF_WIRES; k++) {
+        unsigned wire = (pair + k) % PERF_WIRES; /* who goes first changes from round to round */
         struct perf_run run;
-        int status = measure(o, wires[i], ports[i], &run);
+        int status;
 
-        if (status < 0) {
-            fprintf(stderr, "rtcp-perf: a run over %s failed: %s\n", wires[i]->name, base_status_text(status));
-            free(run.latency);
-            return status;
+        if (!o->takes_part[wire]) {
+            continue;
         }
-        rate[i] = rate_of(&run);
-        print_run(o, i == 0 && o->is_noise ? "tcp-again" : wires[i]->name, pair, &run);
+        status = measure(o, server, wire, size, &run);
+        if (status == 0 && run.count > 0 && run.took > 0.) {
+            r->rate[wire][pair] = (double)run.count / run.took;
+            r->cpu[wire][pair] = run.cpu / (double)run.count;
+            print_run(o, wire, pair, &run);
+        } else {
+            fprintf(stderr, "rtcp-perf: a run over %s failed: %s\n", wire_names[wire],
+                    status < 0 ? base_status_text(status) : "nothing came through");
+            status = -1;
+        }
         free(run.latency);
+        if (status < 0) {
+            return -1;
+        }
     }
-    *ret_ratio = rate[1] > 0. ? rate[0] / rate[1] : 0.;
     return 0;
 }
 
-static int measure_all(const struct options *o)
+/* ------------------------------------------------------------------------------------------------ results */
+
+static struct perf_interval ratio_of(const struct perf_options *o, const double *above, const double *below)
 {
-    static double ratio[PAIRS_MAX];
-    static double sorted[PAIRS_MAX];
-    double interval[2];
+    double ratio[PERF_PAIRS_MAX];
 
     for (unsigned i = 0; i < o->pairs; i++) {
-        if (measure_pair(o, i, &ratio[i]) < 0) {
+        ratio[i] = below[i] > 0. ? above[i] / below[i] : 0.;
+    }
+    return perf_stats_interval(ratio, o->pairs);
+}
+
+static void print_interval(const char *name, struct perf_interval i)
+{
+    printf(",\"%s\":%.4f,\"%s_low\":%.4f,\"%s_high\":%.4f", name, i.median, name, i.low, name, i.high);
+}
+
+static void print_wire(const struct perf_options *o, const struct rounds *r, unsigned wire, uint32_t size)
+{
+    struct perf_run shape = {.test = o->test, .size = size};
+    double each = perf_stats_interval(r->cpu[wire], o->pairs).median;
+
+    if (o->takes_part[wire]) {
+        printf(",\"%s_per_second\":%.1f,\"%s_cpu_us_per_message\":%.4f,\"%s_cpu_seconds_per_gib\":%.4f",
+               wire_names[wire], perf_stats_interval(r->rate[wire], o->pairs).median, wire_names[wire], each * 1e6,
+               wire_names[wire], each / bytes_of(&shape) * 1073741824.);
+    }
+}
+
+/* The last line of a size. `ratio` is of robust to plain TCP, but with --noise of plain TCP to itself. */
+static void print_result(const struct perf_options *o, const struct rounds *r, const struct perf_result *result)
+{
+    const bool *part = o->takes_part;
+
+    printf("{\"test\":\"%s\",\"face\":\"%s\",\"of\":\"%s\",\"against\":\"%s\",\"size\":%u,\"ring\":%u,\"paper\":%s,"
+           "\"coalesce\":%s,\"pairs\":%u",
+           perf_test_names[o->test], o->face->name, part[PERF_OURS] ? "rtcp" : "tcp", part[PERF_TCP] ? "tcp" : "none",
+           result->size, o->ring, o->paper ? "true" : "false", o->coalesce ? "true" : "false", o->pairs);
+    if (part[PERF_TCP]) {
+        print_interval("ratio", part[PERF_OURS] ? result->ratio : result->noise);
+        print_interval("cpu_ratio", ratio_of(o, r->cpu[part[PERF_OURS] ? PERF_OURS : PERF_AGAIN], r->cpu[PERF_TCP]));
+        if (part[PERF_AGAIN]) {
+            print_interval("noise", result->noise);
+        }
+    }
+    print_wire(o, r, PERF_OURS, result->size);
+    print_wire(o, r, PERF_TCP, result->size);
+    printf("}\n");
+    (void)fflush(stdout);
+}
+
+static int measure_size(const struct perf_options *o, pid_t server, struct perf_result *result)
+{
+    static struct rounds r;
+
+    base_zero(&r, sizeof r);
+    for (unsigned i = 0; i < o->pairs; i++) {
+        if (measure_round(o, server, result->size, i, &r) < 0) {
+            return -1;
+        }
+    }
+    for (unsigned wire = 0; wire < PERF_WIRES; wire++) {
+        result->rate[wire] = perf_stats_interval(r.rate[wire], o->pairs);
+    }
+    result->ratio = ratio_of(o, r.rate[PERF_OURS], r.rate[PERF_TCP]);
+    result->noise = ratio_of(o, r.rate[PERF_AGAIN], r.rate[PERF_TCP]);
+    print_result(o, &r, result);
+    return 0;
+}
+
+static int measure_all(const struct perf_options *o, pid_t server)
+{
+    struct perf_result results[PERF_SIZES_MAX] = {0};
+
+    for (size_t i = 0; i < o->sizes; i++) {
+        results[i].size = o->size[i];
+        if (measure_size(o, server, &results[i]) < 0) {
             return 1;
         }
     }
-    base_copy(sorted, ratio, sizeof sorted);
-    perf_interval(ratio, o->pairs, interval);
-    printf("{\"test\":\"%s\",\"against\":\"tcp\",\"of\":\"%s\",\"size\":%u,\"ring\":%u,\"pairs\":%u,\"ratio\":%.4f,"
-           "\"ratio_low\":%.4f,\"ratio_high\":%.4f}\n",
-           test_names[o->test], o->is_noise ? "tcp" : "rtcp", o->size, o->ring, o->pairs, perf_median(sorted, o->pairs),
-           interval[0], interval[1]);
+    if (o->plot != NULL && perf_plot_write(o, results, o->sizes) < 0) {
+        fprintf(stderr, "rtcp-perf: %s: %s\n", o->plot, strerror(errno));
+        return 1;
+    }
     return 0;
-}
-
-/* ------------------------------------------------------------------------------------------------ command line */
-
-static int usage(const char *why, const char *what)
-{
-    fprintf(stderr, "rtcp-perf: %s: %s (try --help)\n", why, what);
-    return 2;
-}
-
-static bool number(const char *text, double least, double most, double *ret)
-{
-    char *end;
-
-    *ret = strtod(text, &end);
-    return *end == '\0' && end != text && *ret >= least && *ret <= most;
-}
-
-static int parse_test(struct options *o, const char *text)
-{
-    for (unsigned i = 0; i < 3; i++) {
-        if (strcmp(test_names[i], text) == 0) {
-            o->test = (enum perf_test)i;
-            o->size = o->size != 0 ? o->size : i == PERF_STREAM ? 8192 : 1;
-            return 0;
-        }
-    }
-    return usage("no such test", text);
-}
-
-static int parse(struct options *o, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"test", required_argument, NULL, 't'},  {"size", required_argument, NULL, 's'},
-        {"pairs", required_argument, NULL, 'p'}, {"seconds", required_argument, NULL, 'S'},
-        {"ring", required_argument, NULL, 'r'},  {"port", required_argument, NULL, 'P'},
-        {"noise", no_argument, NULL, 'n'},       {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
-    };
-    const char *test = NULL;
-    double value = 0.;
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        bool is_fine = true;
-
-        if (c == 't') {
-            test = optarg;
-        } else if (c == 's') {
-            is_fine = number(optarg, 1, 1 << 20, &value);
-            o->size = (uint32_t)value;
-        } else if (c == 'p') {
-            is_fine = number(optarg, 1, PAIRS_MAX, &value);
-            o->pairs = (unsigned)value;
-        } else if (c == 'S') {
-            is_fine = number(optarg, 0.01, 3600, &o->seconds);
-        } else if (c == 'r') {
-            is_fine = number(optarg, 4096, 1 << 30, &value);
-            o->ring = (uint32_t)value;
-        } else if (c == 'P') {
-            is_fine = number(optarg, 1, 65534, &value);
-            o->port = (unsigned)value;
-        } else if (c == 'n') {
-            o->is_noise = true;
-        } else if (c == 'q') {
-            o->is_quiet = true;
-        } else if (c == 'h') {
-            fputs(help, stdout);
-            exit(0);
-        } else {
-            return 2;
-        }
-        if (!is_fine) {
-            return usage("out of range", optarg);
-        }
-    }
-    if (optind < argc) {
-        return usage("an argument too many", argv[optind]);
-    }
-    return test == NULL ? usage("missing", "--test") : parse_test(o, test);
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.ring = 1 << 20, .seconds = 1., .pairs = 15, .port = 7800};
-    int status = parse(&o, argc, argv);
-    char byte;
-    int ready;
-    pid_t server;
+    struct perf_options o;
+    int status = perf_options_parse(&o, argc, argv);
+    pid_t server = 0;
 
     if (status != 0) {
         return status;
     }
-    server = start_server(&o, &ready);
-    if (server < 0 || read(ready, &byte, 1) != 1) {
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    if (o.is_server) {
+        pin(o.pin[0]);
+        o.face->serve(&o, tell_nobody, NULL);
         return 1;
     }
-    status = measure_all(&o);
-    kill(server, SIGKILL);
-    waitpid(server, NULL, 0);
+    if (!o.is_client) {
+        server = start_server(&o);
+        if (server < 0) {
+            return 1;
+        }
+    }
+    pin(o.pin[1]);
+    status = measure_all(&o, server);
+    if (server > 0) {
+        kill(server, SIGKILL);
+        waitpid(server, NULL, 0);
+    }
     return status;
 }

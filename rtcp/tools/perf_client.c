@@ -2,7 +2,7 @@
 #include "rtcp/base/bytes.h"
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/base/status.h"
-#include "rtcp/tools/perf.h"
+#include "rtcp/tools/perf_wire.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -17,9 +17,12 @@ struct client {
     struct perf_run *run;
     struct perf_conn *conn;
     uint8_t *message;
-    size_t left_to_send; /* of the message under way */
-    size_t left_to_read; /* of its answer */
-    base_time begun, until, sent_at;
+    size_t left_to_send;           /* of the message under way */
+    size_t left_to_read;           /* of its answer */
+    uint8_t receipt[PERF_RECEIPT]; /* ends a stream */
+    size_t receipt_size;
+    bool is_order_out, is_finishing;
+    base_time begun, until, sent_at, ended;
     bool is_over, has_failed, is_done;
     uint64_t dialled, closed;
 };
@@ -30,21 +33,6 @@ static void on_writable(void *user, struct perf_conn *conn);
 static void on_closed(void *user, struct perf_conn *conn);
 
 static const struct perf_calls calls = {on_readable, on_writable, on_closed};
-
-static void keep_latency(struct perf_run *r, uint64_t ns)
-{
-    if (r->latency_count == r->latency_room) {
-        size_t room = r->latency_room == 0 ? 65536 : r->latency_room * 2;
-        uint64_t *more = realloc(r->latency, room * sizeof *more);
-
-        if (more == NULL) {
-            return; /* fewer percentiles, the count stays right */
-        }
-        r->latency = more;
-        r->latency_room = room;
-    }
-    r->latency[r->latency_count++] = ns;
-}
 
 static void hang_up(struct client *c)
 {
@@ -72,17 +60,33 @@ static void push(struct client *c)
 /* Sends messages as long as the connection takes them. */
 static void stream(struct client *c)
 {
-    while (!c->is_over) {
+    while (!c->is_over && !c->is_finishing) {
         push(c);
         if (c->left_to_send > 0 || c->is_over) {
             return;
         }
-        c->run->count++;
-        if (c->run->count % 16 == 0 && base_clock_now() >= c->until) {
-            hang_up(c);
+        c->run->count += c->is_order_out ? 1 : 0;
+        c->is_order_out = true;
+        if (c->run->count % 16 == 0 && c->run->count > 0 && base_clock_now() >= c->until) {
+            c->is_finishing = true;
+            c->wire->finish(c->conn);
             return;
         }
         c->left_to_send = c->run->size;
+    }
+}
+
+/* The server has everything, or says that it has not. */
+static void take_receipt(struct client *c, const uint8_t *bytes, size_t size)
+{
+    size_t n = size < PERF_RECEIPT - c->receipt_size ? size : PERF_RECEIPT - c->receipt_size;
+
+    base_copy(c->receipt + c->receipt_size, bytes, n);
+    c->receipt_size += n;
+    if (c->receipt_size == PERF_RECEIPT) {
+        c->ended = base_clock_now();
+        c->has_failed = base_get64(c->receipt) != c->run->count * c->run->size;
+        hang_up(c);
     }
 }
 
@@ -98,12 +102,13 @@ static void end_transaction(struct client *c)
 {
     base_time now = base_clock_now();
 
-    keep_latency(c->run, now - c->sent_at);
+    perf_run_keep(c->run, now - c->sent_at);
     c->run->count++;
     if (c->run->test != PERF_CRR && now < c->until) {
         begin_transaction(c);
         return;
     }
+    c->ended = now;
     hang_up(c); /* as with close(): the next one need not wait for it */
     if (c->run->test == PERF_CRR && now < c->until) {
         c->has_failed = !dial(c);
@@ -124,8 +129,12 @@ static void on_readable(void *user, struct perf_conn *conn)
         hang_up(c);
         return;
     }
+    if (c->run->test == PERF_STREAM) {
+        take_receipt(c, bytes, (size_t)n);
+        return;
+    }
     c->left_to_read -= (size_t)n < c->left_to_read ? (size_t)n : c->left_to_read;
-    if (c->left_to_read == 0 && c->run->test != PERF_STREAM) {
+    if (c->left_to_read == 0) {
         end_transaction(c);
     }
 }
@@ -209,7 +218,8 @@ int perf_client_run(struct ev_loop *loop, const struct perf_wire *wire, void *co
     while (!c.is_done) {
         ev_run(loop, EVRUN_ONCE);
     }
-    run->took = (double)(base_clock_now() - c.begun) / 1e9;
+    /* Closing is a part of what CRR measures. */
+    run->took = (double)((run->test == PERF_CRR ? base_clock_now() : c.ended) - c.begun) / 1e9;
     free(c.message);
     return c.has_failed ? BASE_E_RESET : 0;
 }

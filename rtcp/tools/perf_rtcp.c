@@ -1,14 +1,17 @@
 /* See perf_wire.h: robust TCP, the event-driven face. A struct perf_conn is the stream itself. */
-#include "rtcp/rtcp.h"
+#include "rtcp/admin.h"
 #include "rtcp/tools/perf_wire.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct context {
     struct rtcp_endpoint *endpoint;
     struct rtcp_listener *listener;
-    uint32_t ring;
+    struct holdfast_admin *admin;
+    struct rtcp_stream_options stream;
     void (*on_accept)(void *user, struct perf_conn *conn);
     void *user;
 };
@@ -55,16 +58,33 @@ static void on_closed(void *user, struct rtcp_stream *stream, int status, uint64
 static const struct rtcp_stream_callbacks calls = {
     .on_readable = on_readable, .on_writable = on_writable, .on_closed = on_closed};
 
-static void *open_context(struct ev_loop *loop, uint32_t ring)
+/* The options of all streams of a run. */
+static void set_options(struct rtcp_stream_options *s, const struct perf_options *o)
+{
+    rtcp_stream_options_default(s);
+    s->ring = o->ring != 0 ? o->ring : s->ring;
+}
+
+static void *open_context(struct ev_loop *loop, const struct perf_options *o)
 {
     struct context *x = calloc(1, sizeof *x);
+    int status;
 
-    if (x != NULL && rtcp_endpoint_open(loop, NULL, &x->endpoint) < 0) {
-        free(x);
+    if (x == NULL) {
         return NULL;
     }
-    if (x != NULL) {
-        x->ring = ring;
+    set_options(&x->stream, o);
+    status = rtcp_endpoint_open(loop, NULL, &x->endpoint);
+    if (status == 0 && o->admin != NULL) {
+        status = holdfast_admin_open(loop, o->admin, &x->admin);
+        status = status < 0 ? status : rtcp_endpoint_admin(x->endpoint, x->admin);
+    }
+    if (status < 0) {
+        fprintf(stderr, "rtcp-perf: %s\n", status == BASE_E_SYSTEM ? strerror(errno) : base_status_text(status));
+        holdfast_admin_close(x->admin);
+        rtcp_endpoint_close(x->endpoint);
+        free(x);
+        return NULL;
     }
     return x;
 }
@@ -73,6 +93,7 @@ static void close_context(void *context)
 {
     struct context *x = context;
 
+    holdfast_admin_close(x->admin);
     rtcp_endpoint_close(x->endpoint);
     free(x);
 }
@@ -99,7 +120,7 @@ static int listen_at(void *context, const char *address, void (*on_accept)(void 
     struct rtcp_listen_options o;
 
     rtcp_listen_options_default(&o);
-    o.stream.ring = x->ring;
+    o.stream = x->stream;
     x->on_accept = on_accept;
     x->user = user;
     return rtcp_listen(x->endpoint, address, &o, accepted, x, &x->listener);
@@ -108,7 +129,6 @@ static int listen_at(void *context, const char *address, void (*on_accept)(void 
 static struct perf_conn *connect_to(void *context, const char *address, const struct perf_calls *own, void *user)
 {
     struct context *x = context;
-    struct rtcp_stream_options o;
     struct perf_conn *c = calloc(1, sizeof *c);
 
     if (c == NULL) {
@@ -116,9 +136,7 @@ static struct perf_conn *connect_to(void *context, const char *address, const st
     }
     c->calls = *own;
     c->user = user;
-    rtcp_stream_options_default(&o);
-    o.ring = x->ring;
-    if (rtcp_connect(x->endpoint, address, &o, &calls, c, &c->stream) < 0) {
+    if (rtcp_connect(x->endpoint, address, &x->stream, &calls, c, &c->stream) < 0) {
         free(c);
         return NULL;
     }
@@ -145,10 +163,15 @@ static int64_t recv_some(struct perf_conn *c, void *data, size_t size)
     return n == BASE_E_AGAIN ? 0 : n == 0 ? -1 : n;
 }
 
+static void finish(struct perf_conn *c)
+{
+    (void)rtcp_shutdown(c->stream);
+}
+
 static void hang_up(struct perf_conn *c)
 {
     rtcp_close(c->stream, RTCP_LINGER_BACKGROUND);
 }
 
 const struct perf_wire perf_rtcp = {"rtcp",    open_context, close_context, listen_at, connect_to,
-                                    set_calls, send_some,    recv_some,     hang_up};
+                                    set_calls, send_some,    recv_some,     finish,    hang_up};

@@ -1,6 +1,6 @@
 /* What the server of rtcp-perf does with a connection: reads the order, then echoes, swallows, or answers. */
 #include "rtcp/base/bytes.h"
-#include "rtcp/tools/perf.h"
+#include "rtcp/tools/perf_wire.h"
 
 #include <stdlib.h>
 
@@ -13,6 +13,7 @@ struct served {
     size_t head_size;
     uint64_t owed;    /* bytes to send back */
     uint64_t request; /* bytes of the request read so far (CRR) */
+    uint64_t count;   /* bytes after the order (STREAM) */
     bool is_closing;
 };
 
@@ -57,6 +58,7 @@ static void take(struct served *s, const uint8_t *bytes, size_t size)
         return;
     }
     s->order = (struct perf_order){s->head[0], base_get32(s->head + 4)};
+    s->count += size;
     if (s->order.test == PERF_RR) {
         s->owed += size;
     } else if (s->order.test == PERF_CRR) {
@@ -68,6 +70,22 @@ static void take(struct served *s, const uint8_t *bytes, size_t size)
     }
 }
 
+/* The client has ended. Who streamed gets a receipt; it fits into any buffer that nothing else was written to. */
+static void end(struct served *s, struct perf_conn *conn)
+{
+    uint8_t receipt[PERF_RECEIPT];
+
+    if (s->is_closing) {
+        return;
+    }
+    s->is_closing = true;
+    if (s->order.test == PERF_STREAM && s->head_size == PERF_ORDER_SIZE) {
+        base_put64(receipt, s->count);
+        (void)s->wire->send(conn, receipt, sizeof receipt);
+    }
+    s->wire->hang_up(conn);
+}
+
 static void on_readable(void *user, struct perf_conn *conn)
 {
     struct served *s = user;
@@ -77,10 +95,7 @@ static void on_readable(void *user, struct perf_conn *conn)
         int64_t n = s->wire->recv(conn, bytes, sizeof bytes);
 
         if (n < 0) {
-            if (!s->is_closing) {
-                s->is_closing = true;
-                s->wire->hang_up(conn);
-            }
+            end(s, conn);
             return;
         }
         if (n == 0) {

@@ -91,11 +91,11 @@ static struct perf_conn *conn_new(struct ev_loop *loop, int fd)
     return c;
 }
 
-static void *open_context(struct ev_loop *loop, uint32_t ring)
+static void *open_context(struct ev_loop *loop, const struct perf_options *o)
 {
     struct context *x = calloc(1, sizeof *x);
 
-    (void)ring; /* the kernel chooses its own buffers */
+    (void)o; /* the kernel chooses its own buffers */
     if (x != NULL) {
         x->loop = loop;
         x->fd = -1;
@@ -225,6 +225,11 @@ static int64_t recv_some(struct perf_conn *c, void *data, size_t size)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
+static void finish_sending(struct perf_conn *c)
+{
+    (void)shutdown(c->fd, SHUT_WR);
+}
+
 static void hang_up(struct perf_conn *c)
 {
     c->is_over = 1;
@@ -233,5 +238,5 @@ static void hang_up(struct perf_conn *c)
     }
 }
 
-const struct perf_wire perf_tcp = {"tcp",     open_context, close_context, listen_at, connect_to,
-                                   set_calls, send_some,    recv_some,     hang_up};
+const struct perf_wire perf_tcp = {"tcp",     open_context, close_context, listen_at,      connect_to,
+                                   set_calls, send_some,    recv_some,     finish_sending, hang_up};
