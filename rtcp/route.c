@@ -30,8 +30,8 @@ void rtcp_route_told(struct rtcp_route *r, const struct rtcp_address *address, b
 void rtcp_route_heard(struct rtcp_route *r, base_time now, const struct rtcp_address *from)
 {
     r->heard_at = now;
-    if (!rtcp_address_equal(&r->to, from) &&
-        (!rtcp_address_equal(&r->candidate, from) || now >= r->candidate_at + RTCP_PROBE_GAP)) {
+    /* At most one probe each gap, from however many addresses an old message is said again (P65, P66). */
+    if (!rtcp_address_equal(&r->to, from) && (r->candidate.family == 0 || now >= r->candidate_at + RTCP_PROBE_GAP)) {
         r->candidate = *from;
         r->candidate_at = now;
         r->is_new = true;

@@ -40,9 +40,9 @@ class Client(Session):
 
     def request(self):
         is_open = self.keys is None
-        m = p.Message(p.OPEN if is_open else p.RESUME, port=self.endpoint.port, key_id=self.key_id, cid=self.cid,
+        m = p.Message(p.OPEN if is_open else p.RESUME, port=self.endpoint.port, key_id=self.key_id, cid=0 if is_open else self.cid,
                       control_id=self.own_id, attempt=self.attempt, window=self.ring, name=self.name,
-                      incarnation=self.endpoint.incarnation, server_incarnation=self.server_incarnation,
+                      incarnation=self.endpoint.incarnation, server_incarnation=0 if is_open else self.server_incarnation,
                       nonce=self.client_nonce if is_open else os.urandom(16), received=0, sent=0, flags=0)
         if is_open:
             m.early = len(self.early) if self.attempt == 1 else 0

@@ -94,8 +94,7 @@ class Session:
         self.reqack_timer, self.candidate_timer = Timer(0.1, 1), Timer(1, 1)
         # For tests.
         self.forged = self.stale = self.above = self.resumes = self.breaks = 0
-        self.heard, self.refused, self.unknown = collections.Counter(), [], []
-        self.replies, self.held_acks = [], False
+        self.heard, self.refused, self.unknown, self.replies = [], [], [], []
 
     # ------------------------------------------------------------------------------------------------ application
 
@@ -116,6 +115,14 @@ class Session:
 
     def is_over(self):
         return self.end is not None
+
+    def heard_of(self, kind):
+        """The authentic messages of a type, in order."""
+        return [m for m in self.heard if m.kind == kind]
+
+    def has_all(self, received, sent=None):
+        """Whether this much came, and everything that was sent is acknowledged."""
+        return self.count == received and not self.waiting and self.acked == self.upto == (sent or self.upto)
 
     def finish(self, how):
         if self.end is None:
@@ -256,9 +263,8 @@ class Session:
             self.endpoint.udp.sendto(p.encode_control(self.out_key(), self.peer_id, kind, **fields), address)
 
     def tell_ack(self, address=None):
-        if not self.held_acks:
-            self.told = self.count
-            self.tell(p.ACK, address, received=self.count)
+        self.told = self.count
+        self.tell(p.ACK, address, received=self.count)
 
     def ask(self, address=None):
         echo = random_number(64)
@@ -316,7 +322,7 @@ class Session:
             self.forged += 1
             return
         self.is_confirmed = True
-        self.heard[m.kind] += 1
+        self.heard.append(m)
         if not self.is_client and address != self.validated and address != self.candidate:
             self.candidate = address
             self.candidate_timer.stop()

@@ -99,6 +99,29 @@ static void a_candidate_is_probed_again_after_a_while(void **state)
     assert_true(r.is_new);
 }
 
+/* P65, P66: whoever says an old message again from many addresses is no amplifier of probes. */
+static void many_new_addresses_cost_one_probe_each_gap(void **state)
+{
+    struct rtcp_address client = at(1, 5000);
+    struct rtcp_route r;
+    unsigned probes = 0;
+
+    (void)state;
+    rtcp_route_init(&r, 1, NOW);
+    rtcp_route_told(&r, &client, true);
+    for (uint16_t i = 0; i < 1000; i++) {
+        struct rtcp_address other = at(2, i);
+
+        rtcp_route_heard(&r, NOW + i * (RTCP_PROBE_GAP / 100), &other);
+        probes += r.is_new ? 1 : 0;
+        r.is_new = false;
+    }
+    assert_int_equal(probes, 10);
+    rtcp_route_echoed(&r, NOW, &r.candidate, BASE_MS(1));
+    rtcp_route_heard(&r, NOW, &client);
+    assert_true(r.is_new); /* after an echo nobody is waited for */
+}
+
 static void the_round_trip_is_smoothed_and_bounded(void **state)
 {
     struct rtcp_address server = at(2, 7000);
@@ -127,6 +150,7 @@ int main(void)
         cmocka_unit_test(what_a_server_was_told_is_a_candidate_until_an_echo_comes_from_there),
         cmocka_unit_test(a_message_from_elsewhere_makes_a_candidate_and_moves_nothing),
         cmocka_unit_test(a_candidate_is_probed_again_after_a_while),
+        cmocka_unit_test(many_new_addresses_cost_one_probe_each_gap),
         cmocka_unit_test(the_round_trip_is_smoothed_and_bounded),
     };
 
