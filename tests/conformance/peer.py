@@ -40,13 +40,14 @@ class Client(Session):
 
     def request(self):
         is_open = self.keys is None
-        m = p.Message(p.OPEN if is_open else p.RESUME, port=self.endpoint.port, key_id=self.key_id, cid=0 if is_open else self.cid,
+        m = p.Message(p.OPEN if is_open else p.RESUME, port=self.endpoint.port, key_id=self.key_id,
                       control_id=self.own_id, attempt=self.attempt, window=self.ring, name=self.name,
-                      incarnation=self.endpoint.incarnation, server_incarnation=0 if is_open else self.server_incarnation,
-                      nonce=self.client_nonce if is_open else os.urandom(16), received=0, sent=0, flags=0)
+                      incarnation=self.endpoint.incarnation, nonce=self.client_nonce if is_open else os.urandom(16),
+                      cid=0, server_incarnation=0, received=0, sent=0, flags=0)
         if is_open:
             m.early = len(self.early) if self.attempt == 1 else 0
             return m, p.encode_handshake(m, lambda body: p.open_tag(self.shared, body), self.trailer)
+        m.cid, m.server_incarnation = self.cid, self.server_incarnation
         m.flags, m.received, m.sent = self.own_flags(), self.count, self.upto
         self.told = self.count
         return m, p.encode_handshake(m, lambda body: self.keys.resume_tag(body, self.count, self.upto), self.trailer)
