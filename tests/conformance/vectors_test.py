@@ -80,5 +80,19 @@ def test_the_page_shows_vectors_of_the_file():
         assert one in known, f"{one} stands in PROTOCOL.md, but not in rtcp/vectors.txt"
 
 
+def test_every_threat_names_tests_that_exist():
+    section = re.search(r"^## Threats\n(.*?)^## ", PAGE.read_text(encoding="utf-8"), re.M | re.S).group(1)
+    folders = dict(re.findall(r"\*(\w+)\* is\s+\[\S+\]\(\.\./(\S+)\)", section))
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")][2:]
+    assert len(folders) >= 4 and len(rows) >= 15, (folders, rows)
+    for row in rows:
+        names = re.findall(r"(\w+): (\w+(?:, \w+)*)", row[-1])
+        assert names, f"no test shows: {row}"
+        for file, tests in names:
+            script = (PAGE.parent.parent / folders[file]).read_text(encoding="utf-8")
+            for test in tests.split(", "):
+                assert f"def test_{test}(" in script, f"{folders[file]} has no {test}"
+
+
 if __name__ == "__main__":
     nettest.main(globals())
