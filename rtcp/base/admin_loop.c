@@ -273,7 +273,6 @@ static bool flush(struct client *c)
             return false;
         }
         a->sent += (size_t)n;
-        ev_timer_stop(c->admin->loop, &c->patience); /* progress: full patience again */
     }
     drop_answer(a);
     return true;
@@ -323,7 +322,7 @@ static void settle(struct client *c, bool took)
         ev_io_stop(loop, &c->writer);
         ev_io_start(loop, &c->reader);
     }
-    if (!is_writing) {
+    if (!ev_is_active(&c->writer)) {
         ev_timer_stop(loop, &c->patience);
     } else if (!ev_is_active(&c->patience)) {
         ev_timer_set(&c->patience, (double)BASE_ADMIN_PATIENCE / 1e9, 0.);
@@ -358,8 +357,8 @@ static void on_writer(struct ev_loop *loop, ev_io *w, int events)
     struct client *c = w->data;
     bool took = false;
 
-    (void)loop;
     (void)events;
+    ev_timer_stop(loop, &c->patience); /* it reads: full patience again */
     if (!flush(c)) {
         return;
     }

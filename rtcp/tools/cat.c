@@ -18,6 +18,7 @@
 #define TURN        16  /* portions of a direction before the loop has its turn */
 #define TICK_S      0.1 /* looks at what no callback tells */
 #define ANSWER_WAIT BASE_S(600)
+#define END_HELD    BASE_S(1)
 
 struct cat {
     struct cat_options options;
@@ -38,6 +39,8 @@ struct cat {
 
     bool has_input_ended;  /* the end of standard input was read, or the peer reads no more */
     bool is_input_left;    /* the peer closed before standard input ended */
+    bool is_end_held;      /* the own end waits for the peer's: see end_input */
+    base_time arrived_at;  /* of the last bytes */
     bool has_peer_ended;   /* the end of the peer's bytes was read */
     bool has_output_ended; /* and everything before it was written */
     bool is_closing;
@@ -90,12 +93,25 @@ static void leave_if_over(struct cat *c)
 
 /* ------------------------------------------------------------------------------------------------ input -> stream */
 
+static void tell_end(struct cat *c)
+{
+    c->is_end_held = false;
+    (void)rtcp_shutdown(c->stream); /* fails only after a close, which tells the rest */
+    close_if_done(c);
+}
+
+/* Who only receives ends last, after everything was written: a sender that sees our end then knows that it was. Else a
+ * disk that is full at the last bytes could not be told any more. A peer that waits for our end first falls silent. */
 static void end_input(struct cat *c)
 {
     ev_io_stop(c->loop, &c->input);
     c->has_input_ended = true;
-    (void)rtcp_shutdown(c->stream); /* fails only after a close, which tells the rest */
-    close_if_done(c);
+    rtcp_info(c->stream, &c->info);
+    c->is_end_held = c->info.sent == 0 && !c->has_output_ended;
+    c->arrived_at = base_clock_now();
+    if (!c->is_end_held) {
+        tell_end(c);
+    }
 }
 
 /* The peer closed: it will read no more. */
@@ -188,6 +204,9 @@ static void end_output(struct cat *c)
         return;
     }
     c->has_output_ended = true;
+    if (c->is_end_held) {
+        tell_end(c);
+    }
     close_if_done(c);
 }
 
@@ -211,6 +230,7 @@ static void read_stream(struct cat *c)
         }
         c->chunk_at = 0;
         c->chunk_size = (size_t)n;
+        c->arrived_at = base_clock_now();
         if (!write_output(c)) {
             return;
         }
@@ -323,6 +343,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     }
     if (c->has_peer_ended && !c->has_input_ended && rtcp_reserve(c->stream, &room) == BASE_E_CLOSED) {
         lose_reader(c); /* nothing else tells it while standard input is silent */
+    }
+    if (c->is_end_held && c->chunk_at == c->chunk_size && now >= c->arrived_at + END_HELD) {
+        tell_end(c);
     }
     give_up_on_answer(c);
 }

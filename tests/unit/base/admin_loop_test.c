@@ -321,6 +321,34 @@ static void a_slow_reader_is_hung_up_on_and_others_are_served(void **state)
     close(other);
 }
 
+/* Its last answer was taken as a whole, but there is no room for the next one: nothing is pending, and yet it is slow.
+ */
+static void a_slow_reader_of_many_small_answers_is_hung_up_on(void **state)
+{
+    struct world *w = *state;
+    bool is_full = false;
+    int fd;
+
+    open_admin(w);
+    fd = dial(w);
+    begin_wait(w);
+    for (int idle = 0; idle < 100 && !w->is_late; idle++) { /* until neither side can send any more */
+        if (send(fd, "one\n", 4, MSG_NOSIGNAL | MSG_DONTWAIT) == 4) {
+            idle = 0;
+        } else {
+            is_full = true;
+        }
+        ev_run(w->loop, EVRUN_NOWAIT);
+    }
+    assert_true(is_full);
+    while (!w->is_late && send(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE) {
+        ev_run(w->loop, EVRUN_ONCE);
+    }
+
+    assert_false(w->is_late);
+    close(fd);
+}
+
 static void one_client_too_many_is_told_so(void **state)
 {
     struct world *w = *state;
@@ -491,6 +519,7 @@ int main(void)
         CASE(garbage_is_answered_with_an_error_and_never_repeated),
         CASE(a_line_that_is_too_long_ends_the_client),
         CASE(a_slow_reader_is_hung_up_on_and_others_are_served),
+        CASE(a_slow_reader_of_many_small_answers_is_hung_up_on),
         CASE(one_client_too_many_is_told_so),
         CASE(a_client_that_goes_in_the_middle_of_its_answer_is_forgotten),
         CASE(only_the_owner_may_open_the_file),
