@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #endif
 #include "examples/transfer_options.h"
+#include "rtcp/admin.h"
 #include "rtcp/rtcp.h"
 
 #include <errno.h>
@@ -77,6 +78,7 @@ struct transfer {
     struct ev_loop *loop;
     struct rtcp_endpoint *endpoint;
     struct rtcp_listener *listener;
+    struct holdfast_admin *admin;
     struct flow *flow[FLOWS_MAX];
     uint32_t flows_made;
     ev_timer tick;
@@ -649,6 +651,16 @@ static bool read_key(struct transfer *t)
     return true;
 }
 
+/* Shows the streams to rtcp-ss where that was asked for. */
+static int open_admin(struct transfer *t)
+{
+    if (t->settings.admin == NULL) {
+        return 0;
+    }
+    int status = holdfast_admin_open(t->loop, t->settings.admin, &t->admin);
+    return status < 0 ? status : rtcp_endpoint_admin(t->endpoint, t->admin);
+}
+
 static int run(struct transfer *t)
 {
     struct rtcp_endpoint_options o;
@@ -657,6 +669,9 @@ static int run(struct transfer *t)
     o.key_size = t->key_size;
     t->loop = ev_default_loop(0);
     int status = t->loop == NULL ? BASE_E_SYSTEM : rtcp_endpoint_open(t->loop, &o, &t->endpoint);
+    if (status == 0) {
+        status = open_admin(t);
+    }
     if (status == 0) {
         status = t->settings.is_server ? start_server(t) : start_client(t);
     }
@@ -667,6 +682,7 @@ static int run(struct transfer *t)
     }
     watch_loop(t);
     (void)ev_run(t->loop, 0);
+    holdfast_admin_close(t->admin);
     rtcp_endpoint_close(t->endpoint);
     for (uint32_t i = 0; i < FLOWS_MAX; i++) {
         if (t->flow[i] != NULL) {

@@ -28,6 +28,7 @@ static const char help[] =
     "  --ring N             bytes kept for resending (k, M, G; default 1M)\n"
     "  --service NAME       name of the service: served, or expected\n"
     "  --key-file FILE      pre-shared key: the 16 to 64 bytes of FILE\n"
+    "  --admin PATH         show the streams at a local socket, for rtcp-ss\n"
     "  --idle-probe S       ask an idle peer for a sign of life every S seconds (default 15)\n"
     "  --retry              send: wait for a server that is not there yet\n"
     "  --hold               do not end the own direction: stay until the peer ends the stream\n"
@@ -96,6 +97,7 @@ static const struct option options[] = {
     {"ring", required_argument, NULL, 'b'},
     {"service", required_argument, NULL, 's'},
     {"key-file", required_argument, NULL, 'k'},
+    {"admin", required_argument, NULL, 'a'},
     {"idle-probe", required_argument, NULL, 'i'},
     {"retry", no_argument, NULL, 't'},
     {"hold", no_argument, NULL, 'H'},
@@ -134,6 +136,9 @@ static bool take_option(int option, const char *text, struct transfer_settings *
         return true;
     case 'k':
         s->key = text;
+        return true;
+    case 'a':
+        s->admin = text;
         return true;
     case 'i':
         return parse_seconds(text, &s->idle_probe);

@@ -18,6 +18,7 @@ struct transfer_settings {
     const char *out;     /* file for what arrives, or NULL */
     const char *service; /* name of the service, or NULL */
     const char *key;     /* file of the pre-shared key, or NULL */
+    const char *admin;   /* path of the admin socket, or NULL */
     uint64_t rate;       /* bytes a second sent at most; 0: as many as possible */
     uint64_t read_rate;  /* bytes a second read at most; 0: as many as possible */
     uint32_t ring;
