@@ -16,7 +16,7 @@ void rtcp_stream_options_default(struct rtcp_stream_options *o)
     o->linger_max = RTCP_LINGER_MAX;
 }
 
-static int check_options(const struct rtcp_stream_options *o)
+int rtcp_stream_options_check(const struct rtcp_stream_options *o)
 {
     bool is_fine = o->ring >= RTCP_RING_MIN && o->ring <= RTCP_RING_MAX && o->idle_probe >= BASE_S(1) &&
                    o->linger_max > 0 && (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
@@ -24,24 +24,15 @@ static int check_options(const struct rtcp_stream_options *o)
     return is_fine ? 0 : BASE_E_RANGE;
 }
 
-int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const struct rtcp_stream_options *options,
-                 const struct rtcp_stream_callbacks *callbacks, void *user, struct rtcp_stream **ret_stream)
+int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_address *server, int count,
+                        const struct rtcp_stream_options *options, const struct rtcp_stream_callbacks *callbacks,
+                        void *user, struct rtcp_stream **ret_stream)
 {
-    struct rtcp_address server[RTCP_ADDRESSES_MAX];
-    struct rtcp_stream_options defaults;
     struct rtcp_session_options so;
     struct rtcp_stream *stream;
     base_time now = base_clock_now();
-    int count;
     int status;
 
-    rtcp_stream_options_default(&defaults);
-    options = options == NULL ? &defaults : options;
-    status = check_options(options);
-    count = status < 0 ? status : rtcp_address_parse(address, false, server);
-    if (count < 0) {
-        return count;
-    }
     if (endpoint->stats.sessions >= endpoint->options.streams_max) {
         return BASE_E_RANGE;
     }
@@ -49,7 +40,7 @@ int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const stru
     if (stream == NULL) {
         return BASE_E_NOMEM;
     }
-    base_copy(stream->server, server, sizeof server);
+    base_copy(stream->server, server, (size_t)count * sizeof *server);
     stream->server_count = count;
     rtcp_endpoint_session_options(endpoint, options, &so);
     so.is_client = true;
@@ -70,6 +61,22 @@ int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const stru
     rtcp_stream_pump(stream, now);
     *ret_stream = stream;
     return 0;
+}
+
+int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const struct rtcp_stream_options *options,
+                 const struct rtcp_stream_callbacks *callbacks, void *user, struct rtcp_stream **ret_stream)
+{
+    struct rtcp_address server[RTCP_ADDRESSES_MAX];
+    struct rtcp_stream_options defaults;
+    int count;
+
+    rtcp_stream_options_default(&defaults);
+    options = options == NULL ? &defaults : options;
+    count = rtcp_stream_options_check(options);
+    if (count == 0) {
+        count = rtcp_address_parse(address, false, server);
+    }
+    return count < 0 ? count : rtcp_stream_connect(endpoint, server, count, options, callbacks, user, ret_stream);
 }
 
 void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct rtcp_stream_callbacks *callbacks, void *user)
@@ -140,21 +147,6 @@ size_t rtcp_room(const struct rtcp_stream *stream)
     return s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD ? 0 : rtcp_outbox_room(&s->out);
 }
 
-static int64_t take_waiting(struct rtcp_stream *stream, void *data, size_t size)
-{
-    size_t held = stream->waiting_size - stream->waiting_at;
-
-    size = size < held ? size : held;
-    base_copy(data, stream->waiting + stream->waiting_at, size);
-    stream->waiting_at += size;
-    if (stream->waiting_at == stream->waiting_size) {
-        free(stream->waiting);
-        stream->waiting = NULL;
-        stream->waiting_size = stream->waiting_at = stream->waiting_room = 0;
-    }
-    return (int64_t)size;
-}
-
 /* Reads from the live connection; the end and breaks are the session's to judge. */
 static int64_t take_live(struct rtcp_stream *stream, void *data, size_t size)
 {
@@ -199,7 +191,7 @@ int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size)
         }
     }
     if (stream->waiting_size > stream->waiting_at) {
-        n = take_waiting(stream, data, size);
+        n = (int64_t)rtcp_stream_take_waiting(stream, data, size);
     } else if (rtcp_session_is_at_end(s)) {
         n = 0;
     } else {

@@ -73,10 +73,12 @@ void rtcp_control_flush(struct rtcp_endpoint *endpoint)
     if (endpoint->datagram_to.local.family != 0) {
         set_local(&m, space, &endpoint->datagram_to.local);
     }
+    rtcp_endpoint_leave(endpoint);
     if (sendmsg(port->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EINTR) {
         /* A pending ICMP error of an earlier datagram shows up here (P71): it was not about this one. */
         (void)sendmsg(port->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
+    rtcp_endpoint_enter(endpoint);
     endpoint->stats.datagrams_sent++;
 }
 
@@ -239,8 +241,11 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
                            .msg_iovlen = 1,
                            .msg_control = space,
                            .msg_controllen = sizeof space};
-        ssize_t n = recvmsg(w->fd, &m, MSG_DONTWAIT);
+        ssize_t n;
 
+        rtcp_endpoint_leave(endpoint);
+        n = recvmsg(w->fd, &m, MSG_DONTWAIT);
+        rtcp_endpoint_enter(endpoint);
         if (n < 0) {
             bool is_empty = errno == EAGAIN || errno == EINTR;
 

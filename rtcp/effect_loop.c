@@ -39,29 +39,10 @@ static void perform_greet(struct rtcp_stream *stream, struct rtcp_effect *e)
     if (link != NULL) {
         rtcp_session_sign(&stream->session, e, rtcp_control_port(stream->endpoint, link->peer.family));
         rtcp_link_greet(link, e->bytes, e->size, e->early);
+        if (stream->share != NULL) {
+            rtcp_share_greeted(stream);
+        }
     }
-}
-
-/* Room for the waiting buffer: everything taken out here needs no repetition, and survives a peer that exits. */
-static bool make_waiting_room(struct rtcp_stream *stream, size_t size)
-{
-    uint8_t *more;
-
-    if (stream->waiting_at > 0) {
-        base_move(stream->waiting, stream->waiting + stream->waiting_at, stream->waiting_size - stream->waiting_at);
-        stream->waiting_size -= stream->waiting_at;
-        stream->waiting_at = 0;
-    }
-    if (stream->waiting_size + size <= stream->waiting_room) {
-        return true;
-    }
-    more = realloc(stream->waiting, stream->waiting_size + size);
-    if (more == NULL) {
-        return false;
-    }
-    stream->waiting = more;
-    stream->waiting_room = stream->waiting_size + size;
-    return true;
 }
 
 static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_time now)
@@ -72,6 +53,10 @@ static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_ti
     if (link == NULL || link->attempt != attempt || link->state != RTCP_LINK_STREAM) {
         return;
     }
+    if (link->shared != NULL) {
+        rtcp_share_freeze(link);
+        return;
+    }
     for (;;) {
         size_t held = stream->waiting_size - stream->waiting_at;
         size_t may = rtcp_session_may_hold(&stream->session, held);
@@ -79,7 +64,7 @@ static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_ti
         int64_t n;
 
         if (stream->session.path != RTCP_PATH_ATTACHED || stream->session.live != attempt || chunk == 0 ||
-            stream->held_until_confirmed || !make_waiting_room(stream, chunk)) {
+            stream->held_until_confirmed || !rtcp_stream_waiting_room(stream, chunk)) {
             break;
         }
         n = rtcp_link_read(link, now, stream->waiting + stream->waiting_size, chunk);

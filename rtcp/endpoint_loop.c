@@ -171,6 +171,20 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
     }
 }
 
+void rtcp_endpoint_leave(const struct rtcp_endpoint *endpoint)
+{
+    if (endpoint->leave != NULL) {
+        endpoint->leave(endpoint->user);
+    }
+}
+
+void rtcp_endpoint_enter(const struct rtcp_endpoint *endpoint)
+{
+    if (endpoint->enter != NULL) {
+        endpoint->enter(endpoint->user);
+    }
+}
+
 static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
 {
     (void)loop;

@@ -47,11 +47,15 @@ enum rtcp_link_state {
     RTCP_LINK_CLOSED,     /* waits to be freed */
 };
 
+struct rtcp_socket; /* blocking.h: a stream that application threads share; NULL in the event-driven face */
+struct rtcp_shared_link;
+
 struct rtcp_link {
     struct rtcp_endpoint *endpoint;
-    struct rtcp_stream *stream;     /* NULL while its request is being read */
-    struct rtcp_listener *listener; /* of a connection that came in */
-    struct rtcp_link *next, *prev;  /* half-open list, or the list of closed ones */
+    struct rtcp_stream *stream;      /* NULL while its request is being read */
+    struct rtcp_shared_link *shared; /* who uses fd, once it carries a shared stream */
+    struct rtcp_listener *listener;  /* of a connection that came in */
+    struct rtcp_link *next, *prev;   /* half-open list, or the list of closed ones */
     enum rtcp_link_state state;
     int fd;
     uint32_t attempt;
@@ -88,6 +92,7 @@ enum rtcp_report {
 
 struct rtcp_stream {
     struct rtcp_session session;
+    struct rtcp_socket *share; /* application threads read and write it, not this driver */
     struct rtcp_endpoint *endpoint;
     struct rtcp_listener *listener; /* counted: it stays open while we live */
     struct rtcp_stream *next, *prev;
@@ -132,6 +137,7 @@ struct rtcp_listener {
     uint32_t users; /* streams and half-open connections that came in here */
     struct rtcp_stream_options stream;
     rtcp_on_accept *on_accept;
+    bool (*has_room)(void *user); /* the application takes one more stream now; NULL: always */
     void *user;
     char text[RTCP_ADDRESS_TEXT];
 };
@@ -178,6 +184,11 @@ struct rtcp_endpoint {
     const struct rtcp_source *source; /* of the message being handled */
 
     struct rtcp_stats stats;
+
+    /* The blocking face: its lock is given back around system calls of the control port. NULL: nobody shares this. */
+    void (*leave)(void *user);
+    void (*enter)(void *user);
+    void *user;
 };
 
 /* ------------------------------------------------------------------------------------------------ link_loop.c */
@@ -197,6 +208,8 @@ void rtcp_link_free_closed(struct rtcp_endpoint *endpoint);
 
 /* ------------------------------------------------------------------------------------------------ write_loop.c */
 
+/* Writes the handshake bytes and the CONFIRM that go before the stream: 1 done, 0 not yet, -1 broken. */
+int rtcp_link_flush_out(struct rtcp_link *link);
 /* Queues handshake bytes, then `early` ring bytes, and writes what it can. */
 void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, uint32_t early);
 /* Carries the stream from now on; CONFIRM (or NULL) goes before its next byte. */
@@ -252,6 +265,44 @@ void rtcp_stream_readable(struct rtcp_stream *stream);
 /* Something can be read without another event of the kernel: bytes that were taken out, or the end. */
 bool rtcp_stream_has_more(const struct rtcp_stream *stream);
 
+/* Room for `size` more bytes behind stream->waiting: what is taken out of a connection before it is replaced needs no
+ * repetition, and survives a peer that exits. */
+BASE_MUST_USE bool rtcp_stream_waiting_room(struct rtcp_stream *stream, size_t size);
+/* Takes bytes out of it. */
+size_t rtcp_stream_take_waiting(struct rtcp_stream *stream, void *data, size_t size);
+
+/* ------------------------------------------------------------------------------------------------ calls_loop.c */
+
+/* 0 or BASE_E_RANGE. */
+BASE_MUST_USE int rtcp_stream_options_check(const struct rtcp_stream_options *o);
+/* As rtcp_connect, to addresses that are known. */
+BASE_MUST_USE int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_address *server, int count,
+                                      const struct rtcp_stream_options *options,
+                                      const struct rtcp_stream_callbacks *callbacks, void *user,
+                                      struct rtcp_stream **ret_stream);
+
+/* ------------------------------------------------------------------------------------------------ blocking_link.c */
+
+/* Hooks of a shared stream. Each is called on the thread of the loop, with the lock of the face; application threads
+ * use the connection by the rules of tokens.h. */
+
+/* The stream's connection is theirs from now on. */
+void rtcp_share_attach(struct rtcp_link *link);
+/* As rtcp_link_flush. */
+bool rtcp_share_flush(struct rtcp_link *link, base_time now);
+/* Nobody may come in any more; rtcp_session_frozen is called when the last one is out, perhaps before this returns. */
+void rtcp_share_freeze(struct rtcp_link *link);
+/* As rtcp_link_close for the descriptor: the last one out closes it. */
+void rtcp_share_drop(struct rtcp_link *link, bool is_gentle);
+/* The greeting of an opening or a resume went out. */
+void rtcp_share_greeted(struct rtcp_stream *stream);
+/* Whether the kernel's numbers about the connection can be compared with the session's now. */
+bool rtcp_share_is_quiet(const struct rtcp_stream *stream);
+/* Wakes the threads that wait for what happened; as rtcp_stream_run_callbacks. */
+bool rtcp_share_run(struct rtcp_stream *stream);
+/* The stream is about to be freed. */
+void rtcp_share_end(struct rtcp_stream *stream);
+
 /* ------------------------------------------------------------------------------------------------ effect_loop.c */
 
 void rtcp_effect_perform(struct rtcp_stream *stream, struct rtcp_effect *e, base_time now);
@@ -282,6 +333,9 @@ void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct r
                             const char *why);
 /* Runs waiting callbacks; at the end of every event and before the loop sleeps. */
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint);
+/* Around a system call that needs no state of the endpoint. */
+void rtcp_endpoint_leave(const struct rtcp_endpoint *endpoint);
+void rtcp_endpoint_enter(const struct rtcp_endpoint *endpoint);
 /* Hints all sessions with the same route, but one. */
 void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, struct rtcp_route *route, const struct rtcp_stream *except,
                         int evidence, base_time now);

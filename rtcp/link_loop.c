@@ -112,6 +112,16 @@ struct rtcp_link *rtcp_link_accepted(struct rtcp_listener *listener, int fd, con
     return link;
 }
 
+static void close_fd(int fd, bool is_gentle)
+{
+    if (!is_gentle) {
+        struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* it holds nothing we need (P39) */
+    }
+    close(fd);
+}
+
 void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
 {
     struct ev_loop *loop = link->endpoint->loop;
@@ -123,12 +133,11 @@ void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
     ev_io_stop(loop, &link->reader);
     ev_io_stop(loop, &link->writer);
     ev_timer_stop(loop, &link->timer);
-    if (!is_gentle) {
-        struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-        setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* it holds nothing we need (P39) */
+    if (link->shared != NULL) {
+        rtcp_share_drop(link, is_gentle);
+    } else {
+        close_fd(link->fd, is_gentle);
     }
-    close(link->fd);
     link->state = RTCP_LINK_CLOSED;
     link->stream = NULL;
     if (link->listener != NULL) {

@@ -146,7 +146,8 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
     struct rtcp_session_options options;
     struct rtcp_stream *stream;
 
-    if (e->stats.sessions >= e->options.streams_max || (e->shared.is_set && e->proving >= RTCP_HALF_OPEN_MAX)) {
+    if ((listener->has_room != NULL && !listener->has_room(listener->user)) ||
+        e->stats.sessions >= e->options.streams_max || (e->shared.is_set && e->proving >= RTCP_HALF_OPEN_MAX)) {
         refuse(link, request, RTCP_WIRE_FULL);
         return;
     }

@@ -174,7 +174,7 @@ void rtcp_link_freeze(struct rtcp_link *link)
 
 void rtcp_link_unpause(struct rtcp_link *link)
 {
-    if (link->state == RTCP_LINK_STREAM && !link->is_eof) {
+    if (link->state == RTCP_LINK_STREAM && !link->is_eof && link->shared == NULL) {
         ev_io_start(link->endpoint->loop, &link->reader);
     }
 }
@@ -184,6 +184,9 @@ void rtcp_link_observe(struct rtcp_link *link, base_time now)
     int unread = 0;
     int held = 0;
 
+    if (link->shared != NULL && !rtcp_share_is_quiet(link->stream)) {
+        return;
+    }
     if (link->state == RTCP_LINK_STREAM && ioctl(link->fd, SIOCOUTQ, &held) == 0 &&
         ioctl(link->fd, FIONREAD, &unread) == 0) {
         rtcp_session_observe(&link->stream->session, now, held > 0 ? (uint64_t)held : 0,

@@ -336,6 +336,27 @@ void rtcp_session_sent(struct rtcp_session *s, base_time now, size_t size)
     count_written(s, size);
 }
 
+void rtcp_session_depart(struct rtcp_session *s, size_t size, struct rtcp_flight *ret_flight)
+{
+    CHECK(s->path == RTCP_PATH_ATTACHED && size <= s->out.upto - s->written);
+    *ret_flight = (struct rtcp_flight){s->live, s->written, s->written_max, s->repeated};
+    count_written(s, size);
+}
+
+void rtcp_session_landed(struct rtcp_session *s, const struct rtcp_flight *flight, size_t taken)
+{
+    if (s->path != RTCP_PATH_ATTACHED || s->live != flight->attempt) {
+        return; /* the next connection begins where its handshake says */
+    }
+    s->written = flight->written;
+    s->written_max = flight->written_max;
+    s->repeated = flight->repeated;
+    count_written(s, taken);
+    if (s->written < s->out.first) { /* the peer acknowledged what it cannot have: its own loss */
+        count_written(s, (size_t)(s->out.first - s->written));
+    }
+}
+
 void rtcp_session_sent_early(struct rtcp_session *s, size_t size)
 {
     CHECK(s->cid == 0);

@@ -105,6 +105,12 @@ struct rtcp_reliable {
     base_time gap;
 };
 
+/* Bytes on their way into the kernel, and the counts from before. */
+struct rtcp_flight {
+    uint32_t attempt;
+    uint64_t written, written_max, repeated;
+};
+
 struct rtcp_session {
     struct rtcp_session_options opt;
     struct base_rng rng;
@@ -223,6 +229,11 @@ struct base_bytes rtcp_session_next(const struct rtcp_session *s, uint32_t attem
 
 /* `size` bytes of rtcp_session_next were given to the kernel. */
 void rtcp_session_sent(struct rtcp_session *s, base_time now, size_t size);
+
+/* As rtcp_session_sent, before the call that gives `size` bytes to the kernel: threads share the session, and the
+ * peer's acknowledgement may be handled before that call has returned. Then what the kernel really took. */
+void rtcp_session_depart(struct rtcp_session *s, size_t size, struct rtcp_flight *ret_flight);
+void rtcp_session_landed(struct rtcp_session *s, const struct rtcp_flight *flight, size_t taken);
 
 /* The early bytes that GREET asked for are going out: `size` of them were given to the kernel. */
 void rtcp_session_sent_early(struct rtcp_session *s, size_t size);

@@ -66,6 +66,9 @@ void rtcp_stream_free(struct rtcp_stream *stream)
     struct rtcp_endpoint *e = stream->endpoint;
 
     rtcp_stream_drop_links(stream);
+    if (stream->share != NULL) {
+        rtcp_share_end(stream);
+    }
     ev_timer_stop(e->loop, &stream->timer);
     stop_proving(stream);
     if (stream->has_promise) {
@@ -171,6 +174,44 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
     rtcp_endpoint_turn(stream->endpoint);
 }
 
+/* ------------------------------------------------------------------------------------------------ waiting bytes */
+
+bool rtcp_stream_waiting_room(struct rtcp_stream *stream, size_t size)
+{
+    uint8_t *more;
+
+    if (stream->waiting_at > 0) {
+        base_move(stream->waiting, stream->waiting + stream->waiting_at, stream->waiting_size - stream->waiting_at);
+        stream->waiting_size -= stream->waiting_at;
+        stream->waiting_at = 0;
+    }
+    if (stream->waiting_size + size <= stream->waiting_room) {
+        return true;
+    }
+    more = realloc(stream->waiting, stream->waiting_size + size);
+    if (more == NULL) {
+        return false;
+    }
+    stream->waiting = more;
+    stream->waiting_room = stream->waiting_size + size;
+    return true;
+}
+
+size_t rtcp_stream_take_waiting(struct rtcp_stream *stream, void *data, size_t size)
+{
+    size_t held = stream->waiting_size - stream->waiting_at;
+
+    size = size < held ? size : held;
+    base_copy(data, stream->waiting + stream->waiting_at, size);
+    stream->waiting_at += size;
+    if (stream->waiting_at == stream->waiting_size) {
+        free(stream->waiting);
+        stream->waiting = NULL;
+        stream->waiting_size = stream->waiting_at = stream->waiting_room = 0;
+    }
+    return size;
+}
+
 /* ------------------------------------------------------------------------------------------------ callbacks */
 
 void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report)
@@ -234,6 +275,9 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
         } else {
             rtcp_close(stream, RTCP_LINGER_ABORT); /* the listener was closed meanwhile: nobody will ever hold it */
         }
+    }
+    if (stream->share != NULL) {
+        return rtcp_share_run(stream);
     }
     if (take(stream, RTCP_REPORT_EVIDENCE) && c->on_evidence != NULL) {
         c->on_evidence(stream->user, stream, (enum rtcp_evidence)stream->evidence);

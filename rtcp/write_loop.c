@@ -44,27 +44,32 @@ static int flush_early(struct rtcp_link *link)
     return 1;
 }
 
+int rtcp_link_flush_out(struct rtcp_link *link)
+{
+    int done = flush_out(link);
+
+    if (done == 1 && link->confirm_pending && link->early_left == 0) {
+        base_copy(link->out, link->confirm, sizeof link->confirm);
+        link->out_size = sizeof link->confirm;
+        link->out_sent = 0;
+        link->confirm_pending = false;
+        done = flush_out(link);
+    }
+    return done;
+}
+
 /* Stream bytes in ring order; the CONFIRM goes in where the promised early bytes end. */
 static int flush_stream(struct rtcp_link *link, base_time now)
 {
     struct rtcp_session *s = &link->stream->session;
 
     for (;;) {
+        int done = rtcp_link_flush_out(link);
         struct base_bytes next;
         ssize_t n;
 
-        if (link->confirm_pending && link->early_left == 0) {
-            base_copy(link->out, link->confirm, sizeof link->confirm);
-            link->out_size = sizeof link->confirm;
-            link->out_sent = 0;
-            link->confirm_pending = false;
-        }
-        if (link->out_sent < link->out_size) {
-            int done = flush_out(link);
-
-            if (done != 1) {
-                return done;
-            }
+        if (done != 1) {
+            return done;
         }
         next = rtcp_session_next(s, link->attempt);
         if (link->confirm_pending && next.size > link->early_left) {
@@ -113,6 +118,9 @@ bool rtcp_link_flush(struct rtcp_link *link, base_time now)
     if (link->state == RTCP_LINK_CONNECTING || link->state == RTCP_LINK_FROZEN || link->state == RTCP_LINK_CLOSED) {
         return true;
     }
+    if (link->shared != NULL) {
+        return rtcp_share_flush(link, now);
+    }
     done = flush_some(link, now);
     if (done < 0) {
         rtcp_link_broke(link, now, errno, "writing failed");
@@ -157,7 +165,9 @@ void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
         link->early_left = 0; /* what is left of them is sent as part of the stream */
     }
     ev_timer_stop(link->endpoint->loop, &link->timer);
-    if (!link->stream->session.closed && !link->stream->is_paused) {
+    if (link->stream->share != NULL) {
+        rtcp_share_attach(link);
+    } else if (!link->stream->session.closed && !link->stream->is_paused) {
         ev_io_start(link->endpoint->loop, &link->reader);
     } else {
         ev_io_stop(link->endpoint->loop, &link->reader);

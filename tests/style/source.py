@@ -33,7 +33,7 @@ class Source:
         self.stem = name.rsplit(".", 1)[0]
         self.is_public = rest in PUBLIC.get(self.folder, ())
         self.is_pure = (self.layer is not None and self.is_c and not self.stem.endswith(("_loop", "_disk"))
-                        and self.stem != "blocking" and not rest.startswith(("tools/", "preload/")))
+                        and not self.stem.startswith("blocking") and not rest.startswith(("tools/", "preload/")))
 
     @functools.cached_property
     def lines(self):
