@@ -62,6 +62,11 @@ def pkg_config_consumer_runs(prefix, layers, folder):
     assert "AGAIN" in run(program, env={"LD_LIBRARY_PATH": libraries})
 
 
+def tools_run(prefix):
+    for name in ("rtcp-cat", "rtcp-perf", "rtcp-ss"):
+        assert f"usage: {name}" in run(os.path.join(prefix, "bin", name), "--help", env={"LD_LIBRARY_PATH": ""})
+
+
 def main():
     cases = Cases()
     layers = [layer for layer in LAYERS if os.path.exists(os.path.join(BUILD, layer, f"libholdfast-{layer}.so"))]
@@ -74,6 +79,7 @@ def main():
         cases.run("the_build_installs", run, "cmake", "--install", BUILD, "--prefix", first)
         os.rename(first, prefix)  # an installation may be moved: packages name no absolute places
         cases.run("installed_headers_are_the_public_ones", headers_are_the_public_ones, prefix, layers)
+        cases.run("installed_tools_find_their_library_where_they_were_moved", tools_run, prefix)
         for layer in layers:
             upto = layers[:layers.index(layer) + 1]
             place = os.path.join(folder, layer)
