@@ -63,6 +63,7 @@ def test_bytes_each_way_over_a_drop():
     over_a_cut("drop", 1, DROP_LIMIT)
 
 
+@nettest.only_with_all
 def test_bytes_each_way_over_a_drop_at_the_server():
     over_a_cut("drop", 0, DROP_LIMIT)
 
