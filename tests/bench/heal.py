@@ -45,6 +45,7 @@ PLAIN_PORT = 7100
 PLAIN_CHUNK = bytes(1024)
 PLAIN_EVERY = 0.005
 GAP = 0.05         # seconds; a shorter pause is none
+CONFIRMING = 4     # seconds after which a stream without UDP is confirmed: before, its promise has not begun
 RTCP_PATIENCE = 60
 PLAIN_PATIENCE = 130
 
@@ -201,6 +202,8 @@ def measure(kind, seconds, repetitions, with_plain=True, start=0):
         client = party.send(b, a, *words)
         for one in (server, client):
             one.wait_received(1 << 18, 20)
+        if kind == "drop-udp":
+            pause(CONFIRMING)
         for repetition in range(start, start + repetitions):
             found = one_cut(lab, server, client, kind, seconds, with_plain)
             for wire, value in found.items():
