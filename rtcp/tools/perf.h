@@ -8,6 +8,7 @@
  *     perf_rtcp.c     robust TCP
  *     perf_server.c   what the server does with a connection
  *     perf_client.c   one measured run
+ *   perf_blocking.c the blocking face: threads; with it perf_sync.h, perf_sync_tcp.c, perf_sync_rtcp.c
  *   perf_stats.c    percentiles, medians, bootstrap intervals
  *   perf_plot.c     the results as a picture
  *
@@ -109,6 +110,7 @@ struct perf_face {
 };
 
 extern const struct perf_face perf_event;
+extern const struct perf_face perf_blocking;
 
 /* ------------------------------------------------------------------------------------------------ statistics */
 

@@ -35,14 +35,14 @@ static const char help[] =
     "  --noise              plain TCP against plain TCP only\n"
     "\n"
     "How:\n"
-    "  --face FACE          event: a loop and callbacks on both sides (event)\n"
+    "  --face FACE          event: a loop and callbacks on both sides; blocking: threads (event)\n"
     "  --ring N             bytes kept for resending, 4k to 1G (the library's default)\n"
     "  --paper              the paper's buffer: 16 KiB, acknowledged each 8 KiB\n"
     "  --pin CPU,CPU        the server on the first processor, the client on the second\n"
     "  --port N             TCP and UDP ports N and N+1 (7800)\n"
     "  --serve HOST         only serve, at this IPv4 address, until killed; same --face and --ring as the client\n"
     "  --connect HOST       only measure against such a server; processor time is then this side's only\n"
-    "  --admin PATH         show the streams of this side at a local socket, for rtcp-ss\n"
+    "  --admin PATH         show the streams of this side at a local socket, for rtcp-ss (face event)\n"
     "\n"
     "Output:\n"
     "  --plot FILE          draw rates and ratios over the sizes, with their intervals, as SVG\n"
@@ -103,7 +103,7 @@ static const struct option list[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct perf_face *const faces[] = {&perf_event};
+static const struct perf_face *const faces[] = {&perf_event, &perf_blocking};
 
 static int usage(const char *why, const char *what)
 {
@@ -326,6 +326,9 @@ static int check(struct perf_options *o, bool has_test)
     }
     if (o->test == PERF_CRR && o->sizes > 0) {
         return usage("has sizes of its own", "--test crr");
+    }
+    if (o->admin != NULL && o->face != &perf_event) {
+        return usage("only with --face event", "--admin");
     }
     if (!o->takes_part[PERF_OURS] && !o->takes_part[PERF_AGAIN]) {
         return usage("nothing to measure", "--noise without noise");

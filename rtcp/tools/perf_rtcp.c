@@ -58,8 +58,7 @@ static void on_closed(void *user, struct rtcp_stream *stream, int status, uint64
 static const struct rtcp_stream_callbacks calls = {
     .on_readable = on_readable, .on_writable = on_writable, .on_closed = on_closed};
 
-/* The options of all streams of a run. */
-static void set_options(struct rtcp_stream_options *s, const struct perf_options *o)
+void perf_rtcp_options(struct rtcp_stream_options *s, const struct perf_options *o)
 {
     rtcp_stream_options_default(s);
     s->ring = o->ring != 0 ? o->ring : s->ring;
@@ -73,7 +72,7 @@ static void *open_context(struct ev_loop *loop, const struct perf_options *o)
     if (x == NULL) {
         return NULL;
     }
-    set_options(&x->stream, o);
+    perf_rtcp_options(&x->stream, o);
     status = rtcp_endpoint_open(loop, NULL, &x->endpoint);
     if (status == 0 && o->admin != NULL) {
         status = holdfast_admin_open(loop, o->admin, &x->admin);

@@ -43,6 +43,10 @@ struct perf_wire {
 extern const struct perf_wire perf_tcp;
 extern const struct perf_wire perf_rtcp;
 
+struct rtcp_stream_options;
+/* The options of all robust streams of a run, either face. */
+void perf_rtcp_options(struct rtcp_stream_options *s, const struct perf_options *o);
+
 void perf_server_accept(void *user, struct perf_conn *conn);
 
 /* One measured run against the address; 0 or a negative status. */

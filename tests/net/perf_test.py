@@ -58,6 +58,13 @@ def test_connect_request_close():
     shape("crr")
 
 
+def test_the_blocking_face():
+    assert shape("rr", "--face", "blocking")["face"] == "blocking"
+    shape("rr", "--face", "blocking", "--size", "256k", "--ring", "16k")
+    shape("stream", "--face", "blocking")
+    shape("crr", "--face", "blocking")
+
+
 def test_plain_tcp_against_itself():
     assert shape("rr", "--noise", wires=("tcp", "tcp-again"))["of"] == "tcp"
 
@@ -116,7 +123,7 @@ def test_wrong_command_lines():
                   ["--test", "rr", "--size", "2M"], ["--test", "rr", "more"], ["--test", "rr", "--pin", "0"],
                   ["--test", "rr", "--face", "x"], ["--test", "rr", "--seconds", "0"], ["--test", "crr", "--size", "1"],
                   ["--test", "rr", "--serve", "127.0.0.1", "--connect", "127.0.0.1"],
-                  ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "udp"]):
+                  ["--test", "rr", "--face", "blocking", "--admin", "x"], ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "udp"]):
         done = perf(*words)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
     assert perf("--help").returncode == 0
