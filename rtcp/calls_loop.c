@@ -11,15 +11,25 @@
 void rtcp_stream_options_default(struct rtcp_stream_options *o)
 {
     base_zero(o, sizeof *o);
-    o->ring = RTCP_RING_DEFAULT;
+    o->ring_max = RTCP_RING_CAP;
+    o->acks = 4;
     o->idle_probe = RTCP_PROBE_IDLE;
     o->linger_max = RTCP_LINGER_MAX;
 }
 
+void rtcp_stream_options_paper(struct rtcp_stream_options *o)
+{
+    rtcp_stream_options_default(o);
+    o->ring = 16384;
+    o->acks = 2;
+}
+
 int rtcp_stream_options_check(const struct rtcp_stream_options *o)
 {
-    bool is_fine = o->ring >= RTCP_RING_MIN && o->ring <= RTCP_RING_MAX && o->idle_probe >= BASE_S(1) &&
-                   o->linger_max > 0 && (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
+    bool has_ring = o->ring == 0 ? o->ring_max >= RTCP_RING_MIN && o->ring_max <= RTCP_RING_MAX
+                                 : o->ring >= RTCP_RING_MIN && o->ring <= RTCP_RING_MAX;
+    bool is_fine = has_ring && o->acks >= 1 && o->acks <= 16 && o->idle_probe >= BASE_S(1) && o->linger_max > 0 &&
+                   (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
 
     return is_fine ? 0 : BASE_E_RANGE;
 }
@@ -112,8 +122,10 @@ static void push(struct rtcp_stream *stream, base_time now)
 int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
 {
     base_time now = base_clock_now();
-    int64_t n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
+    int64_t n;
 
+    rtcp_session_grow(&stream->session, now, size);
+    n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
     push(stream, now);
     return n;
 }
@@ -121,8 +133,10 @@ int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
 int rtcp_reserve(struct rtcp_stream *stream, struct base_span *ret_room)
 {
     base_time now = base_clock_now();
-    int status = rtcp_session_reserve(&stream->session, now, ret_room);
+    int status;
 
+    rtcp_session_grow(&stream->session, now, 1);
+    status = rtcp_session_reserve(&stream->session, now, ret_room);
     if (status < 0) {
         push(stream, now);
     }
@@ -142,9 +156,7 @@ int rtcp_commit(struct rtcp_stream *stream, size_t size)
 
 size_t rtcp_room(const struct rtcp_stream *stream)
 {
-    const struct rtcp_session *s = &stream->session;
-
-    return s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD ? 0 : rtcp_outbox_room(&s->out);
+    return rtcp_session_room(&stream->session, base_clock_now());
 }
 
 /* Reads from the live connection; the end and breaks are the session's to judge. */
@@ -270,6 +282,8 @@ void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info)
         .silent = base_time_since(now, s->heard_at),
         .evidence = (enum rtcp_evidence)(s->evidence < 0 ? 0 : s->evidence),
         .peer_incarnation = s->peer_incarnation,
+        .ring = (uint32_t)s->out.size,
+        .ring_max = (uint32_t)s->out.most,
         .id = s->cid,
     };
 }

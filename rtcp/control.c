@@ -39,7 +39,7 @@ void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, s
         break;
     case RTCP_WIRE_REQACK:
         has_received = true;
-        c.ring = (uint32_t)s->out.ring.size;
+        c.ring = s->told_ring = rtcp_session_window(s);
         break;
     case RTCP_WIRE_HALF_CLOSE:
     case RTCP_WIRE_CLOSE:
@@ -310,6 +310,7 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
     }
     if (s->route != NULL) {
         rtcp_route_echoed(s->route, now, from, took);
+        rtcp_session_tell_ring(s); /* there may have been no address to tell it to */
     }
     if (!s->opt.is_client && s->path == RTCP_PATH_DETACHED && asked_under == 0 && c->attempt != 0 && s->wake == 0) {
         s->wake = c->attempt; /* it believes in a connection that ended here: a WAKE that met no connection was lost */
@@ -358,6 +359,7 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
     case RTCP_WIRE_UNKNOWN:
         break;
     case RTCP_WIRE_REQACK:
+        s->peer_ring = c->ring; /* it may have grown, or rested; a late word is corrected by the next */
         rtcp_session_say(s, RTCP_WIRE_ACK, true);
         answer_closed(s);
         break;

@@ -45,18 +45,25 @@
 #define RTCP_ABORT_MAX       BASE_S(5)   /* RESET is repeated this long */
 #define RTCP_COMPLETE_MAX    BASE_S(10)  /* everything is settled but the CONF of our CLOSE */
 
-#define RTCP_TOMBSTONES     4096
-#define RTCP_EARLY_MAX      65536u /* bytes that travel with the first OPEN */
-#define RTCP_WAITING_MAX    65536u /* bytes taken out of a connection that is about to be replaced */
-#define RTCP_RING_DEFAULT   (1u << 20)
-#define RTCP_RING_PLAIN_MAX 65536u /* rings up to this size are plain memory, larger ones are mapped twice */
-#define RTCP_DATAGRAM_MAX   1200u
+#define RTCP_TOMBSTONES   4096
+#define RTCP_EARLY_MAX    65536u /* bytes that travel with the first OPEN */
+#define RTCP_WAITING_MAX  65536u /* bytes taken out of a connection that is about to be replaced */
+#define RTCP_DATAGRAM_MAX 1200u
+
+#define RTCP_RING_FIRST    65536u      /* an automatic ring begins with this size; up to it rings are plain memory */
+#define RTCP_RING_EASY     (1u << 20)  /* ... grows to this whenever it is full: it still stays in the cache */
+#define RTCP_RING_CAP      (8u << 20)  /* ... and to this, by default, when it is full for longer */
+#define RTCP_RING_FULL_FOR BASE_MS(4)  /* that long: the path is longer than the ring, or the peer writes first, too */
+#define RTCP_RING_RETRY    BASE_MS(50) /* there was no memory: look again */
+#define RTCP_RING_IDLE     BASE_S(1)   /* empty for this long: the memory is given back */
+#define RTCP_RING_UNKNOWN  RTCP_RING_EASY /* the peer's, before it told */
 
 static_assert(RTCP_PROBE_FIRST < RTCP_PROBE_GAP, "the first probe comes before the second");
 static_assert(RTCP_PROBE_SECOND < RTCP_PROBE_GAP, "a proof must not wait for the next ordinary probe");
 static_assert(RTCP_HANDSHAKE_IDLE < RTCP_HANDSHAKE_TOTAL, "a handshake may pause once");
 static_assert(RTCP_CONNECT_IDLE < RTCP_HANDSHAKE_IDLE, "the client gives up before the server does");
 static_assert(RTCP_BACKOFF_BUSY < RTCP_BACKOFF_LAST, "data waiting makes attempts more frequent");
+static_assert(RTCP_RING_FIRST < RTCP_RING_EASY && RTCP_RING_EASY < RTCP_RING_CAP, "it grows");
 static_assert(RTCP_PROBES_REMEMBERED * RTCP_PROBE_GAP > RTCP_BACKOFF_BUSY, "round trips up to 3 s are measured");
 
 #endif

@@ -100,6 +100,8 @@ void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct 
 {
     base_zero(ret, sizeof *ret);
     ret->ring = o->ring;
+    ret->ring_max = o->ring_max;
+    ret->acks = o->acks;
     ret->idle_probe = o->idle_probe;
     ret->linger_max = o->linger_max;
     ret->incarnation = endpoint->incarnation;

@@ -364,7 +364,7 @@ static void greet_request(struct rtcp_session *s, struct rtcp_effect *e)
         .attempt = s->attempt,
         .received = is_open ? 0 : s->received,
         .sent = is_open ? 0 : s->out.upto,
-        .window = (uint32_t)s->out.ring.size,
+        .window = rtcp_session_window(s),
         .client_incarnation = s->opt.incarnation,
         .name = s->peer_name,
         .server_incarnation = is_open ? 0 : s->peer_incarnation,
@@ -383,6 +383,7 @@ static void greet_request(struct rtcp_session *s, struct rtcp_effect *e)
         }
         s->early_spent = true;
     }
+    s->told_ring = r.window;
     base_copy(r.nonce, s->request_nonce, RTCP_WIRE_NONCE);
     rtcp_wire_put_request(e->bytes, &r);
     e->size = RTCP_WIRE_REQUEST;
@@ -400,11 +401,12 @@ static void greet_answer(struct rtcp_session *s, struct rtcp_effect *e)
         .attempt = s->attempt,
         .received = s->received,
         .sent = s->out.upto,
-        .window = (uint32_t)s->out.ring.size,
+        .window = rtcp_session_window(s),
         .incarnation = s->opt.incarnation,
         .name = s->opt.name,
     };
 
+    s->told_ring = a.window;
     base_copy(a.nonce, s->server_nonce, RTCP_WIRE_NONCE);
     rtcp_wire_put_answer(e->bytes, &a);
     e->size = RTCP_WIRE_ANSWER;

@@ -340,8 +340,7 @@ static int open_socket(const struct rtcp_address *at, int backlog, struct rtcp_a
 
 static int check_options(const struct rtcp_listen_options *o)
 {
-    bool is_fine = o->backlog >= 1 && o->stream.ring >= RTCP_RING_MIN && o->stream.ring <= RTCP_RING_MAX &&
-                   o->stream.idle_probe >= BASE_S(1) && o->stream.linger_max > 0 &&
+    bool is_fine = o->backlog >= 1 && rtcp_stream_options_check(&o->stream) == 0 &&
                    (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
 
     return is_fine ? 0 : BASE_E_RANGE;

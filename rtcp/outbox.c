@@ -6,33 +6,97 @@
 #define SIZE_LEAST 4096u
 #define SIZE_MOST  ((size_t)1 << 30) /* keeps 32-bit counts on the wire unambiguous (P1) */
 
-int rtcp_outbox_init(struct rtcp_outbox *o, const struct base_ringmem_source *source, size_t size, uint64_t first)
+static size_t rounded(size_t size)
 {
-    size_t rounded = SIZE_LEAST;
-    int status;
+    size_t power = SIZE_LEAST;
 
-    if (size > SIZE_MOST) {
+    while (power < size) {
+        power *= 2;
+    }
+    return power;
+}
+
+int rtcp_outbox_init(struct rtcp_outbox *o, const struct base_ringmem_source *source, size_t least, size_t most,
+                     uint64_t first)
+{
+    if (least > most || most > SIZE_MOST) {
         return BASE_E_RANGE;
     }
-    while (rounded < size) {
-        rounded *= 2;
-    }
-    status = source->take(source->user, rounded, &o->ring);
-    if (status < 0) {
-        return status;
-    }
+    base_zero(o, sizeof *o);
     o->source = source;
+    o->least = rounded(least);
+    o->most = rounded(most);
+    o->size = o->least;
     o->first = first;
     o->upto = first;
     return 0;
 }
 
-void rtcp_outbox_deinit(struct rtcp_outbox *o)
+static void give(struct rtcp_outbox *o)
 {
     if (o->ring.at != NULL) {
         o->source->give(o->source->user, &o->ring);
         o->ring.at = NULL;
     }
+}
+
+void rtcp_outbox_deinit(struct rtcp_outbox *o)
+{
+    give(o);
+}
+
+int rtcp_outbox_prepare(struct rtcp_outbox *o)
+{
+    return o->ring.at != NULL ? 0 : o->source->take(o->source->user, o->size, &o->ring);
+}
+
+/* Bytes from `offset` on that lie in a row in a ring, of the `want` ones asked for. */
+static size_t contiguous(const struct base_ringmem *ring, uint64_t offset, size_t want)
+{
+    size_t to_end = ring->size - (size_t)(offset & (ring->size - 1));
+
+    return ring->is_mirrored || want < to_end ? want : to_end;
+}
+
+static uint8_t *place(const struct base_ringmem *ring, uint64_t offset)
+{
+    return ring->at + (offset & (ring->size - 1));
+}
+
+int rtcp_outbox_grow(struct rtcp_outbox *o, size_t size)
+{
+    struct base_ringmem larger;
+    int status;
+
+    size = rounded(size);
+    CHECK(size > o->size && size <= o->most);
+    if (o->ring.at == NULL) {
+        o->size = size;
+        return 0;
+    }
+    status = o->source->take(o->source->user, size, &larger);
+    if (status < 0) {
+        return status;
+    }
+    for (uint64_t at = o->first; at < o->upto;) {
+        size_t from = contiguous(&o->ring, at, (size_t)(o->upto - at));
+        size_t to = contiguous(&larger, at, (size_t)(o->upto - at));
+        size_t piece = from < to ? from : to;
+
+        base_copy(place(&larger, at), place(&o->ring, at), piece);
+        at += piece;
+    }
+    give(o); /* as it is: whoever still refers to its pages finds the bytes that were there (sendfile rule 4) */
+    o->ring = larger;
+    o->size = size;
+    return 0;
+}
+
+void rtcp_outbox_rest(struct rtcp_outbox *o)
+{
+    CHECK(o->first == o->upto);
+    give(o);
+    o->size = o->least;
 }
 
 size_t rtcp_outbox_used(const struct rtcp_outbox *o)
@@ -42,25 +106,18 @@ size_t rtcp_outbox_used(const struct rtcp_outbox *o)
 
 size_t rtcp_outbox_room(const struct rtcp_outbox *o)
 {
-    return o->ring.size - rtcp_outbox_used(o);
-}
-
-/* The bytes that lie in a row from an offset on. */
-static size_t contiguous(const struct rtcp_outbox *o, uint64_t offset, size_t want)
-{
-    size_t to_end = o->ring.size - (size_t)(offset & (o->ring.size - 1));
-
-    return o->ring.is_mirrored || want < to_end ? want : to_end;
+    return o->size - rtcp_outbox_used(o);
 }
 
 struct base_span rtcp_outbox_reserve(const struct rtcp_outbox *o)
 {
-    return (struct base_span){o->ring.at + (o->upto & (o->ring.size - 1)), contiguous(o, o->upto, rtcp_outbox_room(o))};
+    CHECK(o->ring.at != NULL);
+    return (struct base_span){place(&o->ring, o->upto), contiguous(&o->ring, o->upto, rtcp_outbox_room(o))};
 }
 
 void rtcp_outbox_commit(struct rtcp_outbox *o, size_t size)
 {
-    CHECK(size <= rtcp_outbox_room(o));
+    CHECK(o->ring.at != NULL && size <= rtcp_outbox_room(o));
     o->upto += size;
 }
 
@@ -81,8 +138,10 @@ void rtcp_outbox_append(struct rtcp_outbox *o, struct base_bytes bytes)
 struct base_bytes rtcp_outbox_from(const struct rtcp_outbox *o, uint64_t offset)
 {
     CHECK(offset >= o->first && offset <= o->upto);
-    return (struct base_bytes){o->ring.at + (offset & (o->ring.size - 1)),
-                               contiguous(o, offset, (size_t)(o->upto - offset))};
+    if (offset == o->upto) {
+        return (struct base_bytes){NULL, 0}; /* there may be no memory */
+    }
+    return (struct base_bytes){place(&o->ring, offset), contiguous(&o->ring, offset, (size_t)(o->upto - offset))};
 }
 
 void rtcp_outbox_trim(struct rtcp_outbox *o, uint64_t upto_acked)

@@ -1,8 +1,13 @@
 /* The outbox: bytes that were sent and that the peer has not acknowledged. They live here until it does (paper 3.2).
  *
- * Owns      a ring of a fixed power-of-two size and the offsets [first, upto) it holds.
+ * Owns      a ring whose size is a power of two, and the offsets [first, upto) it holds. It has no memory before the
+ *           first byte and none after a rest; it may grow, step by step, when its owner says so.
  * Relies on ring memory that its source hands out (base/ringmem_loop.h in production).
- * Not here  connections, acknowledgements' authenticity: nothing leaves but by rtcp_outbox_trim (P8, P19, C7).
+ * Not here  connections, acknowledgements' authenticity: nothing leaves but by rtcp_outbox_trim (P8, P19, C7). When to
+ *           grow and when to rest: the session's rules (PROTOCOL.md "Rings").
+ *
+ * A byte stands at its offset modulo the size, as long as the ring lives: growing copies into a new ring and gives the
+ * old one back untouched, because a kernel's queue may still refer to its pages (sendfile rules 4 and 5).
  */
 #ifndef HOLDFAST_RTCP_OUTBOX_H
 #define HOLDFAST_RTCP_OUTBOX_H
@@ -13,21 +18,34 @@
 
 struct rtcp_outbox {
     const struct base_ringmem_source *source;
-    struct base_ringmem ring; /* at == NULL: no memory (before init, after deinit) */
-    uint64_t first;           /* every byte below was acknowledged */
-    uint64_t upto;            /* bytes accepted so far */
+    struct base_ringmem ring; /* at == NULL: no memory */
+    size_t size;              /* of the ring, or of the one that the next byte will need */
+    size_t least;             /* ... after a rest */
+    size_t most;
+    uint64_t first; /* every byte below was acknowledged */
+    uint64_t upto;  /* bytes accepted so far */
 };
 
-/* Takes a ring of `size` bytes, rounded up to a power of two. Offsets begin at `first` (0 but in tests of the wrap).
- * 0, BASE_E_RANGE or BASE_E_NOMEM. */
-BASE_MUST_USE int rtcp_outbox_init(struct rtcp_outbox *o, const struct base_ringmem_source *source, size_t size,
-                                   uint64_t first);
+/* An empty outbox that takes no memory yet. Sizes are rounded up to powers of two; equal ones are a fixed size. Offsets
+ * begin at `first` (0 but in tests of the wrap). 0 or BASE_E_RANGE. */
+BASE_MUST_USE int rtcp_outbox_init(struct rtcp_outbox *o, const struct base_ringmem_source *source, size_t least,
+                                   size_t most, uint64_t first);
 void rtcp_outbox_deinit(struct rtcp_outbox *o);
 
 size_t rtcp_outbox_room(const struct rtcp_outbox *o);
 size_t rtcp_outbox_used(const struct rtcp_outbox *o);
 
-/* Copies bytes in; they must fit. */
+/* Makes sure that there is memory for the next byte: 0 or BASE_E_NOMEM. Before append and reserve. */
+BASE_MUST_USE int rtcp_outbox_prepare(struct rtcp_outbox *o);
+
+/* A larger ring: `size` rounded up, more than now and at most `most`. Bytes keep their offsets; ranges that were handed
+ * out before are invalid. 0; BASE_E_NOMEM: nothing was changed. */
+BASE_MUST_USE int rtcp_outbox_grow(struct rtcp_outbox *o, size_t size);
+
+/* Gives the memory of an empty outbox back; the next ring has the least size again. */
+void rtcp_outbox_rest(struct rtcp_outbox *o);
+
+/* Copies bytes in; they must fit, and there must be memory. */
 void rtcp_outbox_append(struct rtcp_outbox *o, struct base_bytes bytes);
 
 /* The contiguous free room, and taking its first `size` bytes in. */

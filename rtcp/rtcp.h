@@ -128,8 +128,12 @@ struct rtcp_stream_callbacks {
 };
 
 struct rtcp_stream_options {
-    uint32_t ring;            /* bytes kept for resending: RTCP_RING_MIN .. RTCP_RING_MAX, default 1 MiB; rounded up
-                                 to a power of two. rtcp_send says BASE_E_AGAIN when they are all unacknowledged */
+    uint32_t ring;            /* bytes kept for resending: RTCP_RING_MIN .. RTCP_RING_MAX, rounded up to a power of two;
+                                 default 0: automatic, from 64 KiB up to ring_max, as the path and the peer need it.
+                                 rtcp_send says BASE_E_AGAIN when they are all unacknowledged. Memory is taken with the
+                                 first byte and given back when all was acknowledged and nothing was sent for 1 s */
+    uint32_t ring_max;        /* of an automatic ring: RTCP_RING_MIN .. RTCP_RING_MAX, default 8 MiB */
+    uint32_t acks;            /* how often the peer is to acknowledge while a ring fills: 1 .. 16, default 4 */
     bool no_early_data;       /* client: send nothing before the server accepted */
     bool early_data_with_key; /* client: with a pre-shared key, send early data all the same (it can be replayed) */
     bool retry_refused;       /* client: keep trying where the first attempt finds nobody or a final refusal */
@@ -161,9 +165,13 @@ RTCP_API BASE_MUST_USE int rtcp_connect(struct rtcp_endpoint *endpoint, const ch
 RTCP_API void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct rtcp_stream_callbacks *callbacks,
                                         void *user);
 
+/* The profile of the paper, for comparisons: a ring of 16 KiB, acknowledged every 8 KiB. Fills in the defaults, too. */
+RTCP_API void rtcp_stream_options_paper(struct rtcp_stream_options *o);
+
 /* Takes up to size bytes into the ring and sends what the connection takes now; works during a disconnection, too.
  *
- *   returns  the count taken (may be less than size); BASE_E_AGAIN when the ring is full: wait for on_writable;
+ *   returns  the count taken (may be less than size); BASE_E_AGAIN when the ring is full, and for an automatic one also
+ *            when there is no memory: wait for on_writable;
  *            BASE_E_CLOSED after rtcp_shutdown or rtcp_close here, or after the peer closed (it will read no more).
  */
 RTCP_API BASE_MUST_USE int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size);
@@ -175,7 +183,7 @@ RTCP_API BASE_MUST_USE int rtcp_reserve(struct rtcp_stream *stream, struct base_
 /* Sends the first size bytes of the room that rtcp_reserve gave. BASE_E_RANGE when size is more than that. */
 RTCP_API BASE_MUST_USE int rtcp_commit(struct rtcp_stream *stream, size_t size);
 
-/* Free bytes in the ring now. */
+/* Bytes that rtcp_send would take now: free ones in the ring, and what an automatic ring would grow by. */
 RTCP_API size_t rtcp_room(const struct rtcp_stream *stream);
 
 /* Reads up to size (>= 1) bytes.
@@ -234,6 +242,8 @@ struct rtcp_info {
     base_time silent;            /* since the last authentic sign of the peer */
     enum rtcp_evidence evidence; /* the last one; meaningless before the first */
     uint64_t peer_incarnation;   /* 0 before the first contact */
+    uint32_t ring;               /* size of the ring now: it holds what is unacknowledged */
+    uint32_t ring_max;           /* what it may grow to; equal for a fixed one */
     uint32_t id;                 /* of the stream: the CID the server chose, 0 before that */
 };
 

@@ -42,7 +42,7 @@ void rtcp_session_check(const struct rtcp_session *s)
         return;
     }
     CHECK(s->out.first <= s->out.upto);
-    CHECK(s->aborted || s->out.upto - s->out.first <= s->out.ring.size); /* C4: bounded */
+    CHECK(s->aborted || s->out.upto - s->out.first <= s->out.size); /* C4: bounded */
     CHECK(s->written_max <= s->out.upto);
     CHECK(s->written <= s->written_max);
     CHECK(s->path != RTCP_PATH_ATTACHED || s->written >= s->out.first); /* nothing below acked is ever sent again */
@@ -136,12 +136,20 @@ bool rtcp_session_poll(struct rtcp_session *s, struct rtcp_effect *ret_effect)
 
 /* ------------------------------------------------------------------------------------------------ birth */
 
+static int init_ring(struct rtcp_session *s, const struct rtcp_session_options *opt)
+{
+    size_t most = opt->ring != 0 ? opt->ring : opt->ring_max != 0 ? opt->ring_max : RTCP_RING_CAP;
+    size_t least = opt->ring != 0 ? opt->ring : opt->ring_least != 0 ? opt->ring_least : RTCP_RING_FIRST;
+
+    return rtcp_outbox_init(&s->out, opt->ring_source, least < most ? least : most, most, opt->first_offset);
+}
+
 static int init(struct rtcp_session *s, const struct rtcp_session_options *opt, base_time now)
 {
     int status;
 
     base_zero(s, sizeof *s);
-    status = rtcp_outbox_init(&s->out, opt->ring_source, opt->ring, opt->first_offset);
+    status = init_ring(s, opt);
     if (status < 0) {
         return status;
     }
@@ -155,7 +163,7 @@ static int init(struct rtcp_session *s, const struct rtcp_session_options *opt, 
     s->heard_at = now;
     s->contact_at = now;
     s->detached_at = now;
-    s->peer_ring = RTCP_RING_DEFAULT;
+    s->peer_ring = RTCP_RING_UNKNOWN;
     s->evidence = -1;
     s->next_message_id = (uint16_t)base_rng_next(&s->rng);
     rtcp_pulse_init(&s->pulse, now);
@@ -223,19 +231,127 @@ bool rtcp_session_is_busy(const struct rtcp_session *s)
     return s->life == RTCP_LIFE_OPENING || (!s->peer_closed && !s->aborted && s->out.upto > s->out.first);
 }
 
-/* Why nothing can be appended, or 0. */
-static int append_status(struct rtcp_session *s, base_time now)
+/* The size that the ring should have so that `size` more bytes fit: what it has, or more where that is allowed. Up to
+ * `easy` a full ring grows at once. Beyond, it does when it stays full: the path is longer than the ring, or the peer
+ * writes first as we do, and one of us must have room for it all (as with TCP, whose kernels swallow megabytes). */
+static size_t ring_wanted(const struct rtcp_session *s, base_time now, size_t size)
+{
+    const struct rtcp_outbox *o = &s->out;
+    size_t easy = s->opt.ring_easy != 0 ? s->opt.ring_easy : RTCP_RING_EASY;
+    size_t room = rtcp_outbox_room(o);
+    size_t want = o->size;
+
+    if (s->no_memory_at != 0 && now < s->no_memory_at + RTCP_RING_RETRY) {
+        return want;
+    }
+    while (room < size && want < o->most && want < easy) {
+        room += 3 * want;
+        want *= 4;
+        if (want > easy || want > o->most) {
+            want = easy < o->most ? easy : o->most;
+        }
+    }
+    if (want == o->size && room == 0 && want < o->most && s->full_since != 0 &&
+        now >= s->full_since + RTCP_RING_FULL_FOR) {
+        want *= 2;
+    }
+    return want;
+}
+
+size_t rtcp_session_room(const struct rtcp_session *s, base_time now)
 {
     if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD) {
-        return BASE_E_CLOSED;
-    }
-    if (rtcp_outbox_room(&s->out) > 0) {
         return 0;
     }
+    return ring_wanted(s, now, (size_t)-1 / 2) - rtcp_outbox_used(&s->out);
+}
+
+void rtcp_session_grow(struct rtcp_session *s, base_time now, size_t size)
+{
+    size_t want;
+
+    if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD || size <= rtcp_outbox_room(&s->out)) {
+        return;
+    }
+    want = ring_wanted(s, now, size);
+    if (want == s->out.size) {
+        return;
+    }
+    if (rtcp_outbox_grow(&s->out, want) < 0) {
+        s->no_memory_at = now;
+        return;
+    }
+    s->no_memory_at = 0;
+    s->full_since = 0;
+    rtcp_session_tell_ring(s);
+}
+
+uint32_t rtcp_session_window(const struct rtcp_session *s)
+{
+    size_t window = s->opt.acks == 0 ? s->out.size : s->out.size / s->opt.acks * 4;
+
+    return (uint32_t)(window < RTCP_RING_MAX ? window : RTCP_RING_MAX);
+}
+
+void rtcp_session_tell_ring(struct rtcp_session *s)
+{
+    if (s->told_ring < rtcp_session_window(s) && s->cid != 0 && s->out.upto > s->out.first) {
+        rtcp_session_say(s, RTCP_WIRE_REQACK, false); /* not when it became smaller: a full ring asks and tells */
+    }
+}
+
+/* When a ring may give its memory back. */
+static base_time rest_due(const struct rtcp_session *s)
+{
+    bool is_idle = s->out.ring.at != NULL && s->out.first == s->out.upto && !s->is_reserved && !s->may_rest;
+
+    return is_idle ? s->oldest_at + RTCP_RING_IDLE : BASE_NEVER;
+}
+
+void rtcp_session_rest(struct rtcp_session *s)
+{
+    if (s->may_rest && s->out.first == s->out.upto && !s->is_reserved) {
+        rtcp_outbox_rest(&s->out);
+        s->full_since = 0;
+    }
+    s->may_rest = false;
+}
+
+/* When a user who was told AGAIN should look again, though no acknowledgement came: the ring may grow. */
+static base_time room_due(const struct rtcp_session *s)
+{
+    base_time at = BASE_NEVER;
+
+    if (!s->wants_room || s->path != RTCP_PATH_ATTACHED || s->life == RTCP_LIFE_CLOSING) {
+        return BASE_NEVER;
+    }
+    if (s->full_since != 0 && s->out.size < s->out.most) {
+        at = s->full_since + RTCP_RING_FULL_FOR;
+    }
+    if (s->no_memory_at != 0) {
+        at = base_time_max(at == BASE_NEVER ? 0 : at, s->no_memory_at + RTCP_RING_RETRY);
+    }
+    return at;
+}
+
+static void expire_ring(struct rtcp_session *s, base_time now)
+{
+    if (now >= room_due(s)) {
+        s->wants_room = false;
+        (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0);
+    }
+    if (now >= rest_due(s)) {
+        s->may_rest = true;
+    }
+}
+
+/* The ring is full, or there is no memory for one. */
+static int is_full(struct rtcp_session *s, base_time now)
+{
     s->wants_room = true;
-    if (s->full_since == 0) {
+    if (s->full_since == 0 && rtcp_outbox_room(&s->out) == 0) {
         s->full_since = now;
-        if (s->asked_full_at == 0 || s->out.first >= s->asked_full_at + s->out.ring.size / 4) {
+        if (s->asked_full_at == 0 || s->out.first >= s->asked_full_at + s->out.size / 4) {
             /* Once on entering full, and not again before a quarter moved: every ACK makes room for an instant, and the
              * question for the next one would chase it through the ring for ever (P16, P17). */
             s->asked_full_at = s->out.first + 1;
@@ -243,6 +359,26 @@ static int append_status(struct rtcp_session *s, base_time now)
         }
     }
     return BASE_E_AGAIN;
+}
+
+/* Why nothing can be appended, or 0: then there is room, and memory behind it. */
+static int append_status(struct rtcp_session *s, base_time now)
+{
+    if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD) {
+        return BASE_E_CLOSED;
+    }
+    if (rtcp_outbox_room(&s->out) == 0) {
+        return is_full(s, now);
+    }
+    if (s->out.ring.at == NULL) {
+        if ((s->no_memory_at != 0 && now < s->no_memory_at + RTCP_RING_RETRY) || rtcp_outbox_prepare(&s->out) < 0) {
+            s->no_memory_at = s->no_memory_at != 0 && now < s->no_memory_at + RTCP_RING_RETRY ? s->no_memory_at : now;
+            return is_full(s, now);
+        }
+        s->no_memory_at = 0;
+    }
+    s->may_rest = false;
+    return 0;
 }
 
 /* Bookkeeping after bytes were taken in. */
@@ -274,6 +410,7 @@ int64_t rtcp_session_append(struct rtcp_session *s, base_time now, struct base_b
     if (status < 0) {
         return status;
     }
+    s->is_reserved = false;
     room = rtcp_outbox_room(&s->out);
     bytes.size = bytes.size < room ? bytes.size : room;
     rtcp_outbox_append(&s->out, bytes);
@@ -288,6 +425,7 @@ int rtcp_session_reserve(struct rtcp_session *s, base_time now, struct base_span
 
     if (status == 0) {
         *ret_room = rtcp_outbox_reserve(&s->out);
+        s->is_reserved = true;
     }
     return status;
 }
@@ -299,9 +437,10 @@ int rtcp_session_commit(struct rtcp_session *s, base_time now, size_t size)
     if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD) {
         return BASE_E_CLOSED;
     }
-    if (size > rtcp_outbox_reserve(&s->out).size) {
+    if (size > 0 && (s->out.ring.at == NULL || size > rtcp_outbox_reserve(&s->out).size)) {
         return BASE_E_RANGE;
     }
+    s->is_reserved = false;
     if (size > 0) {
         rtcp_outbox_commit(&s->out, size);
         appended(s, now, before);
@@ -430,7 +569,7 @@ bool rtcp_session_is_at_end(const struct rtcp_session *s)
 
 size_t rtcp_session_may_hold(const struct rtcp_session *s, size_t held)
 {
-    size_t ring = s->peer_ring < s->out.ring.size ? s->peer_ring : s->out.ring.size; /* the peer chose its own */
+    size_t ring = s->peer_ring < s->out.most ? s->peer_ring : s->out.most; /* the peer chose its own */
     size_t most = RTCP_WAITING_MAX + (s->peer_shut ? ring : 0);
 
     if (s->closed || s->aborted) {
@@ -453,6 +592,7 @@ void rtcp_session_expire(struct rtcp_session *s, base_time now)
     rtcp_path_expire(s, now);
     if (s->life != RTCP_LIFE_DEAD) {
         rtcp_control_expire(s, now);
+        expire_ring(s, now);
     }
     rtcp_session_check(s);
 }
@@ -466,5 +606,6 @@ base_time rtcp_session_deadline(const struct rtcp_session *s)
     }
     at = rtcp_path_deadline(s);
     at = base_time_min(at, rtcp_control_deadline(s));
+    at = base_time_min(at, base_time_min(room_due(s), rest_due(s)));
     return base_time_min(at, rtcp_closing_deadline(s));
 }

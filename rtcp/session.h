@@ -79,7 +79,11 @@ struct rtcp_pending {
 
 struct rtcp_session_options {
     bool is_client;
-    uint32_t ring;
+    uint32_t ring;       /* fixed size; 0: automatic */
+    uint32_t ring_max;   /* ... up to this; 0: RTCP_RING_CAP */
+    uint32_t ring_least; /* ... from this on; 0: RTCP_RING_FIRST. Tests make it small, so that it grows often */
+    uint32_t acks;       /* asked of the peer while a ring fills; 0: 4 */
+    uint32_t ring_easy;  /* ... at once up to this; 0: RTCP_RING_EASY */
     base_time idle_probe;
     base_time linger_max;
     bool retry_refused;
@@ -139,12 +143,16 @@ struct rtcp_session {
     uint64_t received; /* bytes copied out of the kernel */
     uint64_t told;     /* count in our last acknowledgement */
     uint32_t peer_ring;
+    uint32_t told_ring;     /* what we told of ours last */
     base_time oldest_at;    /* about when the oldest unacknowledged byte was taken */
     uint64_t oldest_upto;   /* bytes below were there at that time */
     base_time full_since;   /* 0: the ring has room */
     uint64_t asked_full_at; /* 1 + the acknowledged count when a full ring asked last; 0: it never did */
     base_time received_at;
-    bool wants_room; /* the user was told AGAIN */
+    bool wants_room;        /* the user was told AGAIN */
+    base_time no_memory_at; /* the ring could not get memory; 0: it could */
+    bool is_reserved;       /* somebody may be writing into the free room: it stays where it is */
+    bool may_rest;          /* empty for long enough: rtcp_session_rest gives the memory back */
 
     /* Connections. */
     uint32_t live;    /* attempt that is attached or frozen; 0: none */
@@ -214,15 +222,28 @@ BASE_MUST_USE int rtcp_session_open(struct rtcp_session *s, const struct rtcp_se
 BASE_MUST_USE int rtcp_session_accept(struct rtcp_session *s, const struct rtcp_session_options *opt, base_time now,
                                       const struct rtcp_wire_request *open);
 
-/* Frees the ring. Any state. */
+/* Frees the ring. Any state. Opening and accepting take no ring memory: the first byte does. */
 void rtcp_session_deinit(struct rtcp_session *s);
 
 /* ---- data (session.c) */
 
-/* Takes bytes into the ring: the count, BASE_E_AGAIN or BASE_E_CLOSED. */
+/* Takes bytes into the ring: the count, BASE_E_AGAIN or BASE_E_CLOSED. No memory for a ring is AGAIN, too: nothing is
+ * lost, and WRITABLE comes when it pays to try again. */
 BASE_MUST_USE int64_t rtcp_session_append(struct rtcp_session *s, base_time now, struct base_bytes bytes);
 BASE_MUST_USE int rtcp_session_reserve(struct rtcp_session *s, base_time now, struct base_span *ret_room);
 BASE_MUST_USE int rtcp_session_commit(struct rtcp_session *s, base_time now, size_t size);
+
+/* Bytes that could be taken now, growth included. */
+size_t rtcp_session_room(const struct rtcp_session *s, base_time now);
+
+/* Makes the ring larger if `size` more bytes do not fit and the rules of growth allow it (PROTOCOL.md "Rings"); the
+ * driver calls it before append and reserve, when nobody reads bytes of the ring: they move. No memory: nothing
+ * happens. */
+void rtcp_session_grow(struct rtcp_session *s, base_time now, size_t size);
+
+/* Gives the memory of an idle ring back, if it is idle; the driver calls it after expire, when nobody reads or writes
+ * bytes of the ring. */
+void rtcp_session_rest(struct rtcp_session *s);
 
 /* The next bytes for connection `attempt`; empty when there are none, or when it may not carry any. */
 struct base_bytes rtcp_session_next(const struct rtcp_session *s, uint32_t attempt);

@@ -22,6 +22,10 @@ void rtcp_session_trace(const struct rtcp_session *s, base_time now, const char 
 bool rtcp_session_is_busy(const struct rtcp_session *s);
 /* The peer's session acknowledged up to `count` (already checked to be in [acked, upto]). */
 void rtcp_session_acked_upto(struct rtcp_session *s, base_time now, uint64_t count);
+/* The peer acknowledges every quarter of the ring it knows of: asks, and thereby tells, if ours has another size. */
+void rtcp_session_tell_ring(struct rtcp_session *s);
+/* What is told of our ring: four times what may come before an acknowledgement is due. */
+uint32_t rtcp_session_window(const struct rtcp_session *s);
 /* Invariants; at the end of every public entry. */
 void rtcp_session_check(const struct rtcp_session *s);
 void rtcp_session_move_life(struct rtcp_session *s, base_time now, int next, const char *why);

@@ -14,7 +14,7 @@ struct base_ringmem {
     uint8_t *at;
     size_t size;      /* a power of two */
     bool is_mirrored; /* at[i] and at[size + i] are the same byte: every range is contiguous */
-    int handle;       /* of the source; -1 when it has none */
+    int handle;       /* descriptor of the memory, where at[0] is its byte 0; -1 when there is none */
 };
 
 struct base_ringmem_source {

@@ -5,9 +5,22 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define PLAIN_MAX 65536u
+
+/* A descriptor per large ring is worth it as long as there are plenty; sockets come first. */
+static int keep(int fd)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd < limit.rlim_cur / 2) {
+        return fd;
+    }
+    close(fd); /* the mappings keep the memory */
+    return -1;
+}
 
 static int take_mirrored(size_t size, struct base_ringmem *ret_ring)
 {
@@ -27,8 +40,7 @@ static int take_mirrored(size_t size, struct base_ringmem *ret_ring)
         close(fd);
         return BASE_E_NOMEM;
     }
-    close(fd); /* the mappings keep the memory; no descriptor per stream */
-    *ret_ring = (struct base_ringmem){.at = at, .size = size, .is_mirrored = true, .handle = -1};
+    *ret_ring = (struct base_ringmem){.at = at, .size = size, .is_mirrored = true, .handle = keep(fd)};
     return 0;
 }
 
@@ -53,6 +65,9 @@ static void give(void *user, struct base_ringmem *ring)
     (void)user;
     if (ring->is_mirrored) {
         munmap(ring->at, 2 * ring->size);
+        if (ring->handle >= 0) {
+            close(ring->handle); /* never used again: a queue of the kernel may still refer to its pages (rule 5) */
+        }
     } else {
         free(ring->at);
     }

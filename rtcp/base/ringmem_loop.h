@@ -8,7 +8,8 @@
 
 #include "rtcp/base/ringmem.h"
 
-/* The source; `plain_max` inside is the size up to which plain memory is used. Static storage. */
+/* The source. Rings up to 64 KiB are plain memory; larger ones have a descriptor, too, as long as less than half of the
+ * process's descriptors are in use. Static storage. */
 const struct base_ringmem_source *base_ringmem_system(void);
 
 #endif

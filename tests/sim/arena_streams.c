@@ -64,6 +64,7 @@ static struct {
     int talks;
     struct rtcp_endpoint *endpoint[SIM_NODES_MAX];
     uint32_t ring[2];
+    bool is_automatic; /* rings that begin small and grow up to that */
     base_time calm_at; /* when the storm is over */
     uint64_t first_offset;
     uint8_t key[32];
@@ -82,6 +83,8 @@ void __wrap_rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const 
 {
     __real_rtcp_endpoint_session_options(endpoint, o, ret);
     ret->first_offset = a.first_offset;
+    ret->ring_least = 4096;
+    ret->ring_easy = 16384; /* beyond only when it stays full */
 }
 
 /* The bytes of a stream's direction from an offset on; a client's first eight are the stream's key. */
@@ -409,7 +412,8 @@ static void start_server(void *object, uint64_t number)
     (void)object;
     (void)number;
     rtcp_listen_options_default(&o);
-    o.stream.ring = a.ring[SERVER];
+    o.stream.ring = a.is_automatic ? 0 : a.ring[SERVER];
+    o.stream.ring_max = a.ring[SERVER];
     o.stream.idle_probe = BASE_S(15);
     snprintf(name, sizeof name, "s%d", node);
     snprintf(address, sizeof address, "10.0.0.%d:%d", node + 1, PORT);
@@ -456,7 +460,8 @@ static void open_talk(void *object, uint64_t number)
     t->end[SERVER].node = server;
     t->binding = sim_net_rebound(node);
     rtcp_stream_options_default(&o);
-    o.ring = a.ring[CLIENT];
+    o.ring = a.is_automatic ? 0 : a.ring[CLIENT];
+    o.ring_max = a.ring[CLIENT];
     t->began = sim.now;
     if (a.is_long && sim_chance(300)) {
         t->end[CLIENT].quiet_until = base_time_min(sim.now + sim_below(BASE_S(80)), a.calm_at);
@@ -645,6 +650,7 @@ static void run(unsigned faults, int members)
     a.ring[CLIENT] = 4096u << sim_below(7);
     a.ring[SERVER] = 4096u << sim_below(7);
     a.first_offset = offsets[sim_below(sizeof offsets / sizeof offsets[0])];
+    a.is_automatic = sim_chance(500);
     a.has_key = sim_chance(400);
     memset(a.key, (int)sim_below(256), sizeof a.key);
     a.calm_at = sim.now + STORM;

@@ -20,6 +20,6 @@ int main(void)
 #ifdef HAVE_REPLICATION
     replica_close(NULL);
 #endif
-    printf("ring %u, %s\n", (unsigned)options.ring, base_status_name(BASE_E_AGAIN));
-    return options.ring == 0;
+    printf("ring %u, %s\n", (unsigned)options.ring_max, base_status_name(BASE_E_AGAIN));
+    return options.ring_max == 0;
 }

@@ -90,16 +90,37 @@ static void rings_share_nothing(void **state)
     give(&b);
 }
 
-/* Thousands of streams must not need thousands of descriptors. */
-static void a_ring_keeps_no_descriptor(void **state)
+static void a_ring_gives_its_descriptor_back(void **state)
 {
     int before = open_descriptors();
     struct base_ringmem ring = take(MIB);
 
     (void)state;
-    assert_int_equal(open_descriptors(), before);
+    assert_int_equal(open_descriptors(), before + 1);
+    assert_true(ring.handle >= 0);
     give(&ring);
     assert_int_equal(open_descriptors(), before);
+}
+
+/* Thousands of busy streams must not take the descriptors that connections need. */
+static void a_ring_keeps_no_descriptor_when_many_are_in_use(void **state)
+{
+    int before = open_descriptors();
+    struct rlimit all;
+    struct rlimit few;
+    struct base_ringmem ring;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    few = (struct rlimit){.rlim_cur = (rlim_t)before, .rlim_max = all.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    ring = take(MIB);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+
+    assert_true(ring.is_mirrored);
+    assert_int_equal(ring.handle, -1);
+    assert_int_equal(open_descriptors(), before);
+    give(&ring);
 }
 
 static void what_was_given_back_is_unmapped(void **state)
@@ -163,7 +184,8 @@ int main(void)
         cmocka_unit_test(a_small_ring_is_plain_memory),
         cmocka_unit_test(a_large_ring_is_there_twice_in_a_row),
         cmocka_unit_test(rings_share_nothing),
-        cmocka_unit_test(a_ring_keeps_no_descriptor),
+        cmocka_unit_test(a_ring_gives_its_descriptor_back),
+        cmocka_unit_test(a_ring_keeps_no_descriptor_when_many_are_in_use),
         cmocka_unit_test(what_was_given_back_is_unmapped),
         cmocka_unit_test(without_a_memfd_a_large_ring_is_plain_memory),
         cmocka_unit_test(the_clock_is_the_monotonic_one_and_never_goes_back),

@@ -56,6 +56,18 @@ static void step(struct rtcp_outbox *o, struct base_rng *rng, uint8_t *scratch)
     struct base_span span;
 
     assert_int_equal(room + used, o->ring.size);
+    if (o->size < o->most && base_rng_below(rng, 200) == 0) {
+        assert_int_equal(rtcp_outbox_grow(o, o->size * (base_rng_below(rng, 2) == 0 ? 2 : o->most / o->size)), 0);
+        return;
+    }
+    if (used == 0 && base_rng_below(rng, 4) == 0) {
+        rtcp_outbox_rest(o);
+        assert_null(o->ring.at);
+        assert_int_equal(o->size, o->least);
+        assert_int_equal(rtcp_outbox_from(o, o->upto).size, 0);
+        assert_int_equal(rtcp_outbox_prepare(o), 0);
+        return;
+    }
     switch (base_rng_below(rng, 3)) {
     case 0:
         fill(scratch, o->upto, size);
@@ -75,15 +87,17 @@ static void step(struct rtcp_outbox *o, struct base_rng *rng, uint8_t *scratch)
     }
 }
 
-static void follow_the_model(size_t size, uint64_t first, bool is_mirrored)
+static void follow_the_model(size_t size, size_t most, uint64_t first, bool is_mirrored)
 {
     struct base_rng rng;
     struct rtcp_outbox o;
-    uint8_t *scratch = malloc(size);
+    uint8_t *scratch = malloc(most);
 
     assert_non_null(scratch);
     base_rng_init(&rng, first + size);
-    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), size, first), 0);
+    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), size, most, first), 0);
+    assert_null(o.ring.at); /* no memory before the first byte */
+    assert_int_equal(rtcp_outbox_prepare(&o), 0);
     assert_int_equal(o.ring.is_mirrored, is_mirrored);
     for (unsigned i = 0; i < STEPS; i++) {
         step(&o, &rng, scratch);
@@ -99,26 +113,63 @@ static void follow_the_model(size_t size, uint64_t first, bool is_mirrored)
 static void a_plain_ring_holds_what_was_not_acknowledged(void **state)
 {
     (void)state;
-    follow_the_model(4096, 0, false);
-    follow_the_model(8192, ((uint64_t)1 << 32) - 1000, false);
+    follow_the_model(4096, 4096, 0, false);
+    follow_the_model(8192, 8192, ((uint64_t)1 << 32) - 1000, false);
 }
 
 static void a_mirrored_ring_holds_it_in_one_piece(void **state)
 {
     (void)state;
-    follow_the_model(131072, 0, true);
-    follow_the_model(131072, ((uint64_t)1 << 32) - 100000, true);
+    follow_the_model(131072, 131072, 0, true);
+    follow_the_model(131072, 131072, ((uint64_t)1 << 32) - 100000, true);
+}
+
+static void a_ring_that_grows_and_rests_loses_nothing(void **state)
+{
+    (void)state;
+    follow_the_model(4096, 65536, 0, false);
+    follow_the_model(16384, 262144, ((uint64_t)1 << 32) - 100000, false);
+    follow_the_model(131072, 524288, 5, true);
+}
+
+/* Every place at which a ring can wrap, every kind of ring before and after. */
+static void growing_keeps_every_byte_at_every_place_of_the_wrap(void **state)
+{
+    static const size_t sizes[][2] = {{4096, 8192}, {4096, 65536}, {65536, 131072}, {131072, 262144}};
+    uint8_t *scratch = malloc(131072);
+
+    (void)state;
+    assert_non_null(scratch);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t pace = sizes[i][0] == 4096 ? 13 : 16381;
+
+        for (uint64_t first = 0; first < 2 * sizes[i][0]; first += pace) {
+            struct rtcp_outbox o;
+
+            assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), sizes[i][0], sizes[i][1], first), 0);
+            assert_int_equal(rtcp_outbox_prepare(&o), 0);
+            fill(scratch, first, sizes[i][0]);
+            rtcp_outbox_append(&o, (struct base_bytes){scratch, sizes[i][0]});
+            assert_int_equal(rtcp_outbox_room(&o), 0);
+            assert_int_equal(rtcp_outbox_grow(&o, sizes[i][1]), 0);
+            assert_int_equal(rtcp_outbox_room(&o), sizes[i][1] - sizes[i][0]);
+            expect_content(&o);
+            rtcp_outbox_deinit(&o);
+        }
+    }
+    free(scratch);
 }
 
 static void sizes_are_rounded_up_to_a_power_of_two(void **state)
 {
-    static const size_t asked[][2] = {{0, 4096}, {1, 4096}, {4096, 4096}, {4097, 8192}, {100000, 131072}};
+    static const size_t asked[][2] = {{1, 4096}, {4096, 4096}, {4097, 8192}, {100000, 131072}};
 
     (void)state;
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         struct rtcp_outbox o;
 
-        assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), asked[i][0], 0), 0);
+        assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), asked[i][0], asked[i][0], 0), 0);
+        assert_int_equal(rtcp_outbox_prepare(&o), 0);
         assert_int_equal(o.ring.size, asked[i][1]);
         assert_int_equal(rtcp_outbox_room(&o), asked[i][1]);
         rtcp_outbox_deinit(&o);
@@ -141,8 +192,17 @@ static void too_large_and_no_memory_are_statuses(void **state)
     struct rtcp_outbox o = {0};
 
     (void)state;
-    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), ((size_t)1 << 30) + 1, 0), BASE_E_RANGE);
-    assert_int_equal(rtcp_outbox_init(&o, &none, 4096, 0), BASE_E_NOMEM);
+    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), 4096, ((size_t)1 << 30) + 1, 0), BASE_E_RANGE);
+    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), 8192, 4096, 0), BASE_E_RANGE);
+    assert_int_equal(rtcp_outbox_init(&o, &none, 4096, 8192, 0), 0);
+    assert_int_equal(rtcp_outbox_prepare(&o), BASE_E_NOMEM);
+    rtcp_outbox_deinit(&o);
+    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), 4096, 8192, 0), 0);
+    assert_int_equal(rtcp_outbox_prepare(&o), 0);
+    o.source = &none; /* growing fails: everything stays as it was */
+    assert_int_equal(rtcp_outbox_grow(&o, 8192), BASE_E_NOMEM);
+    assert_int_equal(rtcp_outbox_room(&o), 4096);
+    o.source = base_ringmem_system();
     rtcp_outbox_deinit(&o);
 }
 
@@ -154,7 +214,8 @@ static void trimming_moves_nothing(void **state)
     struct base_bytes before, after;
 
     (void)state;
-    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), 4096, 0), 0);
+    assert_int_equal(rtcp_outbox_init(&o, base_ringmem_system(), 4096, 4096, 0), 0);
+    assert_int_equal(rtcp_outbox_prepare(&o), 0);
     fill(bytes, 0, sizeof bytes);
     rtcp_outbox_append(&o, (struct base_bytes){bytes, sizeof bytes});
     assert_int_equal(rtcp_outbox_room(&o), 0);
@@ -176,6 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_ring_holds_what_was_not_acknowledged),
         cmocka_unit_test(a_mirrored_ring_holds_it_in_one_piece),
+        cmocka_unit_test(a_ring_that_grows_and_rests_loses_nothing),
+        cmocka_unit_test(growing_keeps_every_byte_at_every_place_of_the_wrap),
         cmocka_unit_test(sizes_are_rounded_up_to_a_power_of_two),
         cmocka_unit_test(too_large_and_no_memory_are_statuses),
         cmocka_unit_test(trimming_moves_nothing),

@@ -3,7 +3,7 @@
  */
 #include "rtcp/base/ringmem_loop.h"
 #include "rtcp/defaults.h"
-#include "rtcp/session.h"
+#include "rtcp/session_inside.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,20 +104,16 @@ static int take_nothing(void *user, size_t size, struct base_ringmem *ring)
     return BASE_E_NOMEM;
 }
 
-static void no_ring_is_a_status_at_birth(void **state)
+static void a_ring_of_impossible_size_is_a_status_at_birth(void **state)
 {
-    const struct base_ringmem_source none = {NULL, take_nothing, NULL};
     const struct rtcp_wire_request open = {.attempt = 1};
     struct world w;
 
     (void)state;
     init_world(&w);
-    w.o.ring_source = &none;
-    assert_int_equal(rtcp_session_open(&w.s, &w.o, NOW), BASE_E_NOMEM);
-    assert_int_equal(rtcp_session_accept(&w.s, &w.o, NOW, &open), BASE_E_NOMEM);
     w.o.ring = (1u << 30) + 1;
-    w.o.ring_source = base_ringmem_system();
     assert_int_equal(rtcp_session_open(&w.s, &w.o, NOW), BASE_E_RANGE);
+    assert_int_equal(rtcp_session_accept(&w.s, &w.o, NOW, &open), BASE_E_RANGE);
     rtcp_session_deinit(&w.s);
 }
 
@@ -186,6 +182,190 @@ static void a_full_ring_says_again_and_takes_what_fits(void **state)
     assert_int_equal(append(w, RING), RING - 1000);
     assert_int_equal(append(w, 1), BASE_E_AGAIN);
     assert_true(w->s.wants_room);
+    close_world(w);
+}
+
+/* A server's session with an automatic ring of 4 KiB, at once up to 16 KiB, in the end up to 64 KiB. */
+static struct world *open_automatic(void)
+{
+    struct world *w = open_server();
+
+    rtcp_session_deinit(&w->s);
+    w->o.ring = 0;
+    w->o.ring_least = 4096;
+    w->o.ring_easy = 16384;
+    w->o.ring_max = 65536;
+    assert_int_equal(
+        rtcp_session_accept(
+            &w->s, &w->o, NOW,
+            &(struct rtcp_wire_request){
+                .kind = RTCP_WIRE_OPEN, .control_id = 5, .attempt = 1, .window = RING, .client_incarnation = 6}),
+        0);
+    w->route.to = (struct rtcp_address){.family = 4, .ip = {127, 0, 0, 1}, .port = 9};
+    assert_true(poll(w, RTCP_EFFECT_ACCEPTED));
+    return w;
+}
+
+static int64_t grow_and_append(struct world *w, base_time now, size_t size)
+{
+    static const uint8_t zeros[65536];
+
+    rtcp_session_grow(&w->s, now, size);
+    return rtcp_session_append(&w->s, now, (struct base_bytes){zeros, size});
+}
+
+static bool says(struct world *w, uint8_t type)
+{
+    struct rtcp_effect e;
+
+    while (rtcp_session_poll(&w->s, &e)) {
+        if (e.kind == RTCP_EFFECT_MESSAGE && e.bytes[4] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void a_stream_needs_no_memory_before_its_first_byte(void **state)
+{
+    struct world *w = open_automatic();
+
+    (void)state;
+    assert_null(w->s.out.ring.at);
+    assert_int_equal(rtcp_session_room(&w->s, NOW), 16384);
+    assert_int_equal(grow_and_append(w, NOW, 1), 1);
+    assert_int_equal(w->s.out.ring.size, 4096);
+    close_world(w);
+}
+
+static void a_full_ring_grows_and_tells_it(void **state)
+{
+    struct world *w = open_automatic();
+
+    (void)state;
+    assert_int_equal(grow_and_append(w, NOW, 4096), 4096);
+    assert_false(says(w, RTCP_WIRE_REQACK));
+    assert_int_equal(grow_and_append(w, NOW, 100), 100);
+    assert_int_equal(w->s.out.ring.size, 16384);
+    assert_true(says(w, RTCP_WIRE_REQACK));
+    assert_int_equal(w->s.told_ring, 16384);
+    close_world(w);
+}
+
+/* Two peers that both write first: nobody reads, and still the rings must take it all. */
+static void a_ring_that_stays_full_grows_to_its_limit(void **state)
+{
+    struct world *w = open_automatic();
+    base_time now = NOW;
+
+    (void)state;
+    assert_int_equal(grow_and_append(w, now, 65536), 16384);
+    assert_int_equal(grow_and_append(w, now, 65536), BASE_E_AGAIN);
+    for (size_t size = 32768; size <= 65536; size *= 2) {
+        now += RTCP_RING_FULL_FOR - 1;
+        assert_int_equal(grow_and_append(w, now, 1), BASE_E_AGAIN);
+        now += 1;
+        assert_true(rtcp_session_deadline(&w->s) <= now);
+        rtcp_session_expire(&w->s, now);
+        assert_true(poll(w, RTCP_EFFECT_WRITABLE));
+        assert_int_equal(grow_and_append(w, now, 65536), size / 2);
+        assert_int_equal(w->s.out.size, size);
+        assert_int_equal(grow_and_append(w, now, 1), BASE_E_AGAIN);
+    }
+    now += BASE_S(1);
+    assert_int_equal(grow_and_append(w, now, 1), BASE_E_AGAIN); /* the limit */
+    close_world(w);
+}
+
+/* No memory is back-pressure, never loss: what is there stays, and the user is told when to look again. */
+static void no_memory_for_a_ring_is_back_pressure(void **state)
+{
+    const struct base_ringmem_source none = {NULL, take_nothing, NULL};
+    struct world *w = open_automatic();
+    base_time now = NOW;
+
+    (void)state;
+    w->s.out.source = &none;
+    assert_int_equal(grow_and_append(w, now, 100), BASE_E_AGAIN);
+    now += RTCP_RING_RETRY;
+    assert_true(rtcp_session_deadline(&w->s) <= now);
+    rtcp_session_expire(&w->s, now);
+    assert_true(poll(w, RTCP_EFFECT_WRITABLE));
+    w->s.out.source = base_ringmem_system();
+    assert_int_equal(grow_and_append(w, now, 4096), 4096);
+    w->s.out.source = &none;
+    assert_int_equal(grow_and_append(w, now, 4096), BASE_E_AGAIN);
+    assert_int_equal(rtcp_session_next(&w->s, 1).size, 4096);
+    now += RTCP_RING_RETRY;
+    w->s.out.source = base_ringmem_system();
+    rtcp_session_expire(&w->s, now);
+    assert_true(poll(w, RTCP_EFFECT_WRITABLE));
+    assert_int_equal(grow_and_append(w, now, 4096), 4096);
+    close_world(w);
+}
+
+/* An idle session costs no ring. */
+static void a_ring_that_is_empty_and_idle_gives_its_memory_back(void **state)
+{
+    struct world *w = open_automatic();
+    struct base_span room;
+
+    (void)state;
+    assert_int_equal(grow_and_append(w, NOW, 5000), 5000);
+    rtcp_session_sent(&w->s, NOW, 5000);
+    rtcp_session_expire(&w->s, NOW + RTCP_RING_IDLE);
+    rtcp_session_rest(&w->s);
+    assert_non_null(w->s.out.ring.at); /* not acknowledged */
+    rtcp_session_acked_upto(&w->s, NOW + BASE_S(2), 5000);
+    assert_int_equal(rtcp_session_reserve(&w->s, NOW + BASE_S(2), &room), 0);
+    rtcp_session_expire(&w->s, NOW + BASE_S(2) + RTCP_RING_IDLE);
+    rtcp_session_rest(&w->s);
+    assert_non_null(w->s.out.ring.at); /* somebody may be writing into it */
+    assert_int_equal(rtcp_session_commit(&w->s, NOW + BASE_S(2), 0), 0);
+    rtcp_session_rest(&w->s);
+    assert_non_null(w->s.out.ring.at); /* not before it was found idle */
+    rtcp_session_expire(&w->s, NOW + BASE_S(2) + RTCP_RING_IDLE);
+    rtcp_session_rest(&w->s);
+    assert_null(w->s.out.ring.at);
+    assert_int_equal(w->s.out.size, 4096);
+    assert_int_equal(grow_and_append(w, NOW + BASE_S(9), 10), 10);
+    assert_int_equal(rtcp_session_next(&w->s, 1).size, 10);
+    close_world(w);
+}
+
+/* The peer acknowledges by the ring that it was told, also when that changed. */
+static void an_acknowledgement_is_due_each_quarter_of_the_peers_ring_of_now(void **state)
+{
+    struct world *w = open_automatic();
+    struct rtcp_wire_control c = {.type = RTCP_WIRE_REQACK, .ring = 400000};
+
+    (void)state;
+    rtcp_session_received(&w->s, NOW, RING / 4);
+    assert_true(says(w, RTCP_WIRE_ACK));
+    assert_int_equal(rtcp_session_control(&w->s, NOW, &c, &w->route.to), BASE_E_PROTOCOL); /* forged: nothing changes */
+    assert_int_equal(w->s.peer_ring, RING);
+    w->s.peer_ring = 400000;
+    rtcp_session_received(&w->s, NOW, 99999);
+    assert_false(says(w, RTCP_WIRE_ACK));
+    rtcp_session_received(&w->s, NOW, 1);
+    assert_true(says(w, RTCP_WIRE_ACK));
+    close_world(w);
+}
+
+/* The paper's profile: 16 KiB, acknowledged every 8 KiB. */
+static void two_acknowledgements_a_ring_are_asked_for_by_the_window(void **state)
+{
+    struct rtcp_stream_options paper;
+    struct world *w = open_automatic();
+
+    (void)state;
+    rtcp_stream_options_paper(&paper);
+    rtcp_session_deinit(&w->s);
+    w->o.ring = paper.ring;
+    w->o.acks = paper.acks;
+    assert_int_equal(rtcp_session_open(&w->s, &w->o, NOW), 0);
+    assert_int_equal(w->s.out.size, 16384);
+    assert_int_equal(rtcp_session_window(&w->s) / 4, 8192);
     close_world(w);
 }
 
@@ -340,11 +520,18 @@ static void the_dead_want_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_ring_is_a_status_at_birth),
+        cmocka_unit_test(a_ring_of_impossible_size_is_a_status_at_birth),
         cmocka_unit_test(a_client_begins_with_a_connection),
         cmocka_unit_test(a_greeting_is_signed_with_the_port_of_the_connection),
         cmocka_unit_test(reports_about_other_attempts_change_nothing),
         cmocka_unit_test(a_full_ring_says_again_and_takes_what_fits),
+        cmocka_unit_test(a_stream_needs_no_memory_before_its_first_byte),
+        cmocka_unit_test(a_full_ring_grows_and_tells_it),
+        cmocka_unit_test(a_ring_that_stays_full_grows_to_its_limit),
+        cmocka_unit_test(no_memory_for_a_ring_is_back_pressure),
+        cmocka_unit_test(a_ring_that_is_empty_and_idle_gives_its_memory_back),
+        cmocka_unit_test(an_acknowledgement_is_due_each_quarter_of_the_peers_ring_of_now),
+        cmocka_unit_test(two_acknowledgements_a_ring_are_asked_for_by_the_window),
         cmocka_unit_test(reserved_room_is_taken_in_by_commit),
         cmocka_unit_test(nothing_is_taken_after_a_shutdown),
         cmocka_unit_test(bytes_are_for_the_live_connection_only),
