@@ -47,7 +47,12 @@ void rtcp_outbox_deinit(struct rtcp_outbox *o)
 
 int rtcp_outbox_prepare(struct rtcp_outbox *o)
 {
-    return o->ring.at != NULL ? 0 : o->source->take(o->source->user, o->size, &o->ring);
+    int status = o->ring.at != NULL ? 0 : o->source->take(o->source->user, o->size, &o->ring);
+
+    if (status == 0) {
+        o->size = o->ring.size; /* what the source really gave */
+    }
+    return status;
 }
 
 /* Bytes from `offset` on that lie in a row in a ring, of the `want` ones asked for. */
