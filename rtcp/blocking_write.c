@@ -124,6 +124,9 @@ static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
         int64_t n = status;
 
         if (status == 0) {
+            if (!socket->in_flight) { /* nobody reads the ring: its bytes may move */
+                rtcp_session_grow(&socket->stream->session, now, bytes.size - taken);
+            }
             n = rtcp_session_append(&socket->stream->session, now,
                                     (struct base_bytes){bytes.data + taken, bytes.size - taken});
             if (n > 0) {

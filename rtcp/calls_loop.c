@@ -52,6 +52,7 @@ int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_addres
     }
     base_copy(stream->server, server, (size_t)count * sizeof *server);
     stream->server_count = count;
+    stream->no_pages = !options->sendfile;
     rtcp_endpoint_session_options(endpoint, options, &so);
     so.is_client = true;
     so.addresses = (uint32_t)count;

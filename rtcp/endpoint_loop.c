@@ -108,7 +108,7 @@ void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct 
     ret->id = rtcp_registry_next_id(&endpoint->registry);
     ret->seed = endpoint->options.seed == 0 ? random_number() : base_rng_next(&endpoint->rng);
     ret->shared = &endpoint->shared;
-    ret->ring_source = base_ringmem_system();
+    ret->ring_source = o->sendfile ? base_ringmem_pages() : base_ringmem_system();
     ret->trace = &endpoint->options.trace;
     randombytes_buf(ret->nonce, sizeof ret->nonce);
 }

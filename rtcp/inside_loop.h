@@ -117,6 +117,7 @@ struct rtcp_stream {
     bool is_proving;  /* counted among those that wait for CONFIRM */
     bool has_promise; /* its tombstone has a place for ever: early bytes may be delivered */
     bool held_until_confirmed;
+    bool no_pages; /* sendfile is not wanted, or it does not work here */
 
     uint8_t *waiting; /* bytes taken out of a connection that was frozen */
     size_t waiting_size, waiting_at, waiting_room;

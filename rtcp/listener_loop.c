@@ -164,6 +164,7 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
         return;
     }
     stream->listener = listener;
+    stream->no_pages = !listener->stream.sendfile;
     listener->users++;
     if (rtcp_registry_add(&e->registry, &stream->session) < 0) {
         rtcp_stream_free(stream);

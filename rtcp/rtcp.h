@@ -134,6 +134,8 @@ struct rtcp_stream_options {
                                  first byte and given back when all was acknowledged and nothing was sent for 1 s */
     uint32_t ring_max;        /* of an automatic ring: RTCP_RING_MIN .. RTCP_RING_MAX, default 8 MiB */
     uint32_t acks;            /* how often the peer is to acknowledge while a ring fills: 1 .. 16, default 4 */
+    bool sendfile;            /* large writes go by sendfile from the ring's pages, where the kernel can, instead of a
+                                 copy; default off: measure, it pays on few machines. PROTOCOL.md "Pages" */
     bool no_early_data;       /* client: send nothing before the server accepted */
     bool early_data_with_key; /* client: with a pre-shared key, send early data all the same (it can be replayed) */
     bool retry_refused;       /* client: keep trying where the first attempt finds nobody or a final refusal */

@@ -169,7 +169,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
             rtcp_link_observe(stream->live, now);
         }
         rtcp_session_expire(&stream->session, now);
-        rtcp_session_rest(&stream->session);
+        if (stream->share == NULL || rtcp_share_is_quiet(stream)) {
+            rtcp_session_rest(&stream->session);
+        }
     }
     rtcp_stream_pump(stream, now);
     rtcp_endpoint_turn(stream->endpoint);

@@ -5,6 +5,7 @@
 #include "rtcp/base/check.h"
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/inside_loop.h"
+#include "rtcp/pages_loop.h"
 
 #include <errno.h>
 
@@ -58,6 +59,23 @@ int rtcp_link_flush_out(struct rtcp_link *link)
     return done;
 }
 
+/* Ring bytes that are next: large pieces by reference, where that works. As send(). */
+static ssize_t write_ring(struct rtcp_link *link, struct base_bytes next)
+{
+    struct rtcp_stream *stream = link->stream;
+    const struct base_ringmem *ring = &stream->session.out.ring;
+
+    if (!stream->no_pages && rtcp_pages_pay(ring, next.size)) {
+        ssize_t n = rtcp_pages_send(link->fd, ring, stream->session.written, next.size);
+
+        if (n >= 0 || !rtcp_pages_cannot(errno)) {
+            return n;
+        }
+        stream->no_pages = true; /* for ever: this kernel or this socket cannot */
+    }
+    return send(link->fd, next.data, next.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Stream bytes in ring order; the CONFIRM goes in where the promised early bytes end. */
 static int flush_stream(struct rtcp_link *link, base_time now)
 {
@@ -78,7 +96,7 @@ static int flush_stream(struct rtcp_link *link, base_time now)
         if (next.size == 0) {
             return 1;
         }
-        n = send(link->fd, next.data, next.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = write_ring(link, next);
         if (n < 0) {
             return errno == EAGAIN || errno == EINTR ? 0 : -1;
         }

@@ -22,7 +22,7 @@ static int keep(int fd)
     return -1;
 }
 
-static int take_mirrored(size_t size, struct base_ringmem *ret_ring)
+static int take_mirrored(size_t size, bool has_pages, struct base_ringmem *ret_ring)
 {
     int fd = memfd_create("holdfast-ring", MFD_CLOEXEC);
     uint8_t *at;
@@ -40,7 +40,10 @@ static int take_mirrored(size_t size, struct base_ringmem *ret_ring)
         close(fd);
         return BASE_E_NOMEM;
     }
-    *ret_ring = (struct base_ringmem){.at = at, .size = size, .is_mirrored = true, .handle = keep(fd)};
+    *ret_ring = (struct base_ringmem){.at = at, .size = size, .is_mirrored = true, .handle = has_pages ? keep(fd) : -1};
+    if (!has_pages) {
+        close(fd); /* the mappings keep the memory; no descriptor per stream */
+    }
     return 0;
 }
 
@@ -48,8 +51,7 @@ static int take(void *user, size_t size, struct base_ringmem *ret_ring)
 {
     uint8_t *at;
 
-    (void)user;
-    if (size > PLAIN_MAX && take_mirrored(size, ret_ring) == 0) {
+    if (size > PLAIN_MAX && take_mirrored(size, user != NULL, ret_ring) == 0) {
         return 0;
     }
     at = malloc(size);
@@ -77,6 +79,14 @@ static void give(void *user, struct base_ringmem *ring)
 const struct base_ringmem_source *base_ringmem_system(void)
 {
     static const struct base_ringmem_source source = {NULL, take, give};
+
+    return &source;
+}
+
+const struct base_ringmem_source *base_ringmem_pages(void)
+{
+    static bool has_pages = true;
+    static const struct base_ringmem_source source = {&has_pages, take, give};
 
     return &source;
 }

@@ -8,8 +8,11 @@
 
 #include "rtcp/base/ringmem.h"
 
-/* The source. Rings up to 64 KiB are plain memory; larger ones have a descriptor, too, as long as less than half of the
- * process's descriptors are in use. Static storage. */
+/* The source. Rings up to 64 KiB are plain memory. Static storage. */
 const struct base_ringmem_source *base_ringmem_system(void);
+
+/* The same, but larger rings keep their descriptor (for sendfile), as long as less than half of the process's
+ * descriptors are in use. */
+const struct base_ringmem_source *base_ringmem_pages(void);
 
 #endif

@@ -90,10 +90,31 @@ static void rings_share_nothing(void **state)
     give(&b);
 }
 
-static void a_ring_gives_its_descriptor_back(void **state)
+static struct base_ringmem take_pages(size_t size)
+{
+    const struct base_ringmem_source *source = base_ringmem_pages();
+    struct base_ringmem ring;
+
+    assert_int_equal(source->take(source->user, size, &ring), 0);
+    return ring;
+}
+
+/* Thousands of streams must not need thousands of descriptors. */
+static void a_ring_keeps_no_descriptor(void **state)
 {
     int before = open_descriptors();
     struct base_ringmem ring = take(MIB);
+
+    (void)state;
+    assert_int_equal(open_descriptors(), before);
+    give(&ring);
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void a_ring_with_a_descriptor_gives_it_back(void **state)
+{
+    int before = open_descriptors();
+    struct base_ringmem ring = take_pages(MIB);
 
     (void)state;
     assert_int_equal(open_descriptors(), before + 1);
@@ -114,7 +135,7 @@ static void a_ring_keeps_no_descriptor_when_many_are_in_use(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
     few = (struct rlimit){.rlim_cur = (rlim_t)before, .rlim_max = all.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    ring = take(MIB);
+    ring = take_pages(MIB);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
 
     assert_true(ring.is_mirrored);
@@ -184,7 +205,8 @@ int main(void)
         cmocka_unit_test(a_small_ring_is_plain_memory),
         cmocka_unit_test(a_large_ring_is_there_twice_in_a_row),
         cmocka_unit_test(rings_share_nothing),
-        cmocka_unit_test(a_ring_gives_its_descriptor_back),
+        cmocka_unit_test(a_ring_keeps_no_descriptor),
+        cmocka_unit_test(a_ring_with_a_descriptor_gives_it_back),
         cmocka_unit_test(a_ring_keeps_no_descriptor_when_many_are_in_use),
         cmocka_unit_test(what_was_given_back_is_unmapped),
         cmocka_unit_test(without_a_memfd_a_large_ring_is_plain_memory),
