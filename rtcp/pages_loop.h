@@ -1,9 +1,9 @@
 /* Bytes of a ring given to the kernel by reference: sendfile() from its memfd, which costs no copy on this side.
  *
  * Owns      the one call, and that it raises no SIGPIPE.
- * Relies on the seven rules of PROTOCOL.md "Pages": until the peer's application copied them, the queues of both kernels
- *           (on one machine the receiver's, too) may refer to the very pages of the ring.
- * Not here  sessions, connections; which writes are large enough.
+ * Relies on the seven rules of PROTOCOL.md "Pages": until the peer's application copied them, the queues of both
+ * kernels (on one machine the receiver's, too) may refer to the very pages of the ring. Not here  sessions,
+ * connections; which writes are large enough.
  */
 #ifndef HOLDFAST_RTCP_PAGES_LOOP_H
 #define HOLDFAST_RTCP_PAGES_LOOP_H
