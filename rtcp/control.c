@@ -149,6 +149,8 @@ void rtcp_control_choose(struct rtcp_session *s, base_time now)
     struct rtcp_reliable *r = &s->reliable;
     uint8_t type = s->life == RTCP_LIFE_DEAD || s->cid == 0 || s->route == NULL ? 0 : wanted_type(s);
 
+    rtcp_session_tell_ring(s); /* there may have been nobody to tell it to */
+
     if (type == 0) {
         r->type = 0;
         return;

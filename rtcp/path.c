@@ -73,7 +73,7 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
         (void)rtcp_session_push(s, RTCP_EFFECT_LINK, 0, 1);
     }
     if (s->life != RTCP_LIFE_CLOSING) {
-        s->wants_room = rtcp_outbox_room(&s->out) == 0 && rtcp_session_room(s, now) == 0;
+        s->wants_room = rtcp_outbox_room(&s->out) == 0;
         if (!s->wants_room) {
             (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0);
         }
@@ -90,7 +90,6 @@ void rtcp_session_routed(struct rtcp_session *s, base_time now, struct rtcp_rout
     if (is_first && s->opt.is_client && !s->is_confirmed) {
         rtcp_control_probe(s, now, false); /* confirms the session and teaches our address behind NAT */
     }
-    rtcp_session_tell_ring(s);
     rtcp_control_choose(s, now);
 }
 
@@ -234,7 +233,7 @@ void rtcp_path_give_up(struct rtcp_session *s, base_time now, const char *why)
     if (s->path == RTCP_PATH_FROZEN && s->is_thawable) {
         rtcp_path_move(s, now, RTCP_PATH_ATTACHED, "thawed: the attempt's count is void");
         (void)rtcp_session_push(s, RTCP_EFFECT_THAW, s->live, 0);
-        if (s->wants_room && rtcp_session_room(s, now) > 0 && s->life != RTCP_LIFE_CLOSING) {
+        if (s->wants_room && rtcp_outbox_room(&s->out) > 0 && s->life != RTCP_LIFE_CLOSING) {
             s->wants_room = false; /* acknowledged while it was frozen */
             (void)rtcp_session_push(s, RTCP_EFFECT_WRITABLE, 0, 0);
         }

@@ -325,8 +325,8 @@ static base_time room_due(const struct rtcp_session *s)
     if (!s->wants_room || s->path != RTCP_PATH_ATTACHED || s->life == RTCP_LIFE_CLOSING) {
         return BASE_NEVER;
     }
-    if (s->full_since != 0 && s->out.size < s->out.most) {
-        at = s->full_since + RTCP_RING_FULL_FOR;
+    if (s->out.size < s->out.most && rtcp_outbox_room(&s->out) == 0) {
+        at = ring_wanted(s, s->full_since, 1) > s->out.size ? s->full_since : s->full_since + RTCP_RING_FULL_FOR;
     }
     if (s->no_memory_at != 0) {
         at = base_time_max(at == BASE_NEVER ? 0 : at, s->no_memory_at + RTCP_RING_RETRY);
