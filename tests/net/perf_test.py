@@ -123,7 +123,8 @@ def test_wrong_command_lines():
                   ["--test", "rr", "--size", "2M"], ["--test", "rr", "more"], ["--test", "rr", "--pin", "0"],
                   ["--test", "rr", "--face", "x"], ["--test", "rr", "--seconds", "0"], ["--test", "crr", "--size", "1"],
                   ["--test", "rr", "--serve", "127.0.0.1", "--connect", "127.0.0.1"],
-                  ["--test", "rr", "--face", "blocking", "--admin", "x"], ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "udp"]):
+                  ["--test", "rr", "--face", "blocking", "--admin", "x"],
+                  ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "udp"]):
         done = perf(*words)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
     assert perf("--help").returncode == 0

@@ -262,6 +262,35 @@ def test_a_peer_that_was_killed_and_replaced_is_gone():
         os.close(writer)
 
 
+def test_progress_as_text():
+    """Bytes, rate, connections, and the link when it goes and comes; and nothing at all without --progress."""
+    with netlab.open_lab(hosts=2) as lab, tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as silence:
+        a, b = lab.hosts
+        quiet = a.start([catparty.CAT, "--listen", f"{a.inner}:7001"], stdin=subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL, stderr=silence)
+        told = b.start([catparty.CAT, "--progress", "--retry", f"{a.address}:7001"], stdin=PIPE, stderr=log)
+
+        def line(begin, *parts):
+            def look():
+                lines = os.pread(log.fileno(), MIB, 0).decode().splitlines()
+                return any(one.startswith(begin) and all(part in one for part in parts) for one in lines)
+
+            netlab.wait_for(look, 15, f"a line that begins with {begin}")
+
+        line("link up with ")
+        lab.cut(b, "rst")
+        told.stdin.write(b"x" * 2048)
+        told.stdin.flush()
+        line("link down, ")
+        line("sent 2.0 KiB (", "received 0 B (0 B/s), link down, 1 connection, 2.0 KiB unacknowledged")
+        lab.heal(b)
+        line("link up again after ")
+        told.stdin.close()
+        line("done: sent 2.0 KiB, received 0 B in ")
+        assert told.wait(10) == 0 and quiet.wait(10) == 0
+        assert os.pread(silence.fileno(), 1000, 0) == b""
+
+
 def test_wrong_command_lines():
     for words in ([], ["a:1", "b:2"], ["--ring", "1", "a:1"], ["--ring", "x", "a:1"], ["--log", "xml", "a:1"],
                   ["--what", "a:1"]):
