@@ -51,6 +51,7 @@ struct flow {
     uint64_t left; /* made-up bytes still to send */
     uint64_t random;
     bool has_ended_sending;
+    bool cannot_send; /* the peer reads no more */
     bool has_read_end;
     bool has_failed; /* a file could not be read or written */
     bool is_closing;
@@ -232,13 +233,28 @@ static void flow_end_sending(struct flow *f)
     }
 }
 
+/* The peer closed: that is well if there was nothing more to send. What it sent is still read. */
+static void flow_end_early(struct flow *f)
+{
+    uint8_t more;
+    f->cannot_send = true;
+    f->has_ended_sending = flow_produce(f, &more, sizeof more) == 0;
+    if (f->has_read_end) {
+        flow_close(f);
+    }
+}
+
 /* Sends while there is room, data and pace. */
 static void flow_send(struct flow *f)
 {
-    while (!f->has_ended_sending && !f->is_closing) {
+    while (!f->has_ended_sending && !f->cannot_send && !f->is_closing) {
         struct base_span room;
-        if (rtcp_reserve(f->stream, &room) != 0) {
-            return; /* full: on_writable comes; closed: on_closed comes */
+        int status = rtcp_reserve(f->stream, &room);
+        if (status == BASE_E_CLOSED) {
+            flow_end_early(f);
+        }
+        if (status != 0) {
+            return; /* full: on_writable comes */
         }
         size_t size = pace_allow(&f->send_pace, room.size < CHUNK ? room.size : CHUNK);
         if (size == 0) {
@@ -316,7 +332,7 @@ static void flow_read(struct flow *f)
             }
         }
     }
-    if (f->has_read_end && f->has_ended_sending) {
+    if (f->has_read_end && (f->has_ended_sending || f->cannot_send)) {
         flow_close(f);
     }
 }
