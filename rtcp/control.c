@@ -87,6 +87,16 @@ void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, s
     e->size += RTCP_WIRE_CONTROL_TAG;
 }
 
+/* A question goes along the route; when too many had no answer, UDP does not get through: another way is wanted. */
+static void count_question(struct rtcp_session *s, base_time now)
+{
+    if (s->opt.is_client && s->path == RTCP_PATH_ATTACHED && !rtcp_address_is_courier(&s->route->to) &&
+        rtcp_route_is_silent(s->route, now)) {
+        (void)rtcp_session_push(s, RTCP_EFFECT_COURIER, 0, 0);
+    }
+    rtcp_route_asked(s->route, now);
+}
+
 void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate)
 {
     struct rtcp_pending *p;
@@ -94,18 +104,40 @@ void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate
     if (s->route == NULL || (!to_candidate && !rtcp_route_is_valid(s->route))) {
         return;
     }
+    if (!to_candidate) {
+        count_question(s, now);
+    }
     p = rtcp_session_push(s, to_candidate ? RTCP_EFFECT_PROBE_TO : RTCP_EFFECT_MESSAGE, 0, 0);
     p->type = RTCP_WIRE_PROBE;
     rtcp_pulse_asked(&s->pulse, now, s->path == RTCP_PATH_ATTACHED ? s->live : 0, &s->rng, p->echo);
     s->route->asked_at = now;
 }
 
-void rtcp_control_acknowledge(struct rtcp_session *s)
+/* A client that only reads has no question of its own: it would never find out that what it says is lost, and the
+ * server would wait for acknowledgements. So it asks with them, unless it had an answer lately. */
+static void ask_as_well(struct rtcp_session *s, base_time now)
+{
+    if (s->opt.is_client && s->path == RTCP_PATH_ATTACHED && s->route != NULL &&
+        now >= s->route->echoed_at + RTCP_PROBE_SILENCE && now >= s->pulse.probed_at + RTCP_PROBE_GAP) {
+        rtcp_control_probe(s, now, false);
+    }
+}
+
+void rtcp_control_acknowledge(struct rtcp_session *s, base_time now)
 {
     uint64_t quarter = s->peer_ring / 4 > 0 ? s->peer_ring / 4 : 1;
 
     if (s->received - s->told >= quarter) {
         rtcp_session_say(s, RTCP_WIRE_ACK, false);
+        s->told_at = now;
+        ask_as_well(s, now);
+    }
+}
+
+void rtcp_session_ask(struct rtcp_session *s, base_time now, bool to_candidate)
+{
+    if (s->life != RTCP_LIFE_DEAD && s->cid != 0) {
+        rtcp_control_probe(s, now, to_candidate);
     }
 }
 
@@ -139,9 +171,30 @@ static void send_reliable(struct rtcp_session *s, base_time now)
 {
     struct rtcp_reliable *r = &s->reliable;
 
+    if (rtcp_route_is_valid(s->route)) {
+        count_question(s, now);
+    }
     rtcp_session_say(s, r->type, false);
     r->due = now + r->gap;
     r->gap = base_time_min(r->gap * 2, RTCP_RELIABLE_LAST);
+}
+
+void rtcp_session_rerouted(struct rtcp_session *s, base_time now)
+{
+    if (s->life == RTCP_LIFE_DEAD || s->route == NULL || !rtcp_route_is_valid(s->route)) {
+        return;
+    }
+    if (s->reliable.type != 0) {
+        s->reliable.gap = rtcp_route_wait(s->route, 2, RTCP_RELIABLE_FIRST);
+        send_reliable(s, now);
+    }
+    if (s->received > s->opt.first_offset) {
+        rtcp_session_say(s, RTCP_WIRE_ACK, false); /* the one that was told may be lost */
+    }
+    if (s->path == RTCP_PATH_ATTACHED && s->out.upto > s->out.first) {
+        rtcp_session_say(s, RTCP_WIRE_REQACK, false);
+    }
+    rtcp_session_check(s);
 }
 
 void rtcp_control_choose(struct rtcp_session *s, base_time now)
@@ -165,10 +218,13 @@ void rtcp_control_choose(struct rtcp_session *s, base_time now)
     send_reliable(s, now);
 }
 
-static void confirmed(struct rtcp_session *s, base_time now, uint16_t message_id)
+static void confirmed(struct rtcp_session *s, base_time now, uint16_t message_id, const struct rtcp_address *from)
 {
     if (s->reliable.type == 0 || message_id != s->reliable.id) {
         return; /* of an older message: late or repeated (P3) */
+    }
+    if (s->route != NULL) {
+        rtcp_route_answered(s->route, from);
     }
     switch ((enum rtcp_wire_type)s->reliable.type) {
     case RTCP_WIRE_HALF_CLOSE:
@@ -282,6 +338,8 @@ static void on_probe(struct rtcp_session *s, base_time now, const struct rtcp_wi
     if (s->opt.is_client && s->path == RTCP_PATH_ATTACHED && c->attempt != s->live && s->trying == RTCP_TRY_REST) {
         rtcp_control_probe(s, now,
                            false); /* it may be from before: ask, the reply is a proof (the next WAKE is late) */
+    } else {
+        ask_as_well(s, now);
     }
 }
 
@@ -353,7 +411,8 @@ static bool has_route(const struct rtcp_session *s)
     return s->route != NULL && rtcp_route_is_valid(s->route);
 }
 
-static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wire_control *c, uint64_t final)
+static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wire_control *c, uint64_t final,
+                     const struct rtcp_address *from)
 {
     switch ((enum rtcp_wire_type)c->type) {
     case RTCP_WIRE_ACK:
@@ -364,6 +423,7 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
         s->peer_ring = c->ring; /* it may have grown, or rested; a late word is corrected by the next */
         rtcp_session_say(s, RTCP_WIRE_ACK, true);
         answer_closed(s);
+        ask_as_well(s, now);
         break;
     case RTCP_WIRE_HALF_CLOSE:
         rtcp_closing_peer_said(s, now, final, false);
@@ -382,7 +442,7 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
         }
         break;
     case RTCP_WIRE_CONF:
-        confirmed(s, now, c->message_id);
+        confirmed(s, now, c->message_id, from);
         break;
     case RTCP_WIRE_PROBE:
         on_probe(s, now, c);
@@ -449,7 +509,7 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
         return BASE_E_PROTOCOL;
     }
     if (s->life != RTCP_LIFE_DEAD) {
-        dispatch(s, now, c, final);
+        dispatch(s, now, c, final, from);
     }
     if (s->life != RTCP_LIFE_DEAD && (s->path == RTCP_PATH_DETACHED || s->wants_new || s->trying != RTCP_TRY_REST)) {
         rtcp_session_hint(s, now, -1);
@@ -465,6 +525,13 @@ static bool is_candidate_wanted(const struct rtcp_session *s)
 {
     return !rtcp_route_is_valid(s->route) && s->route->candidate.family != 0 &&
            (rtcp_session_is_busy(s) || s->reliable.type != 0);
+}
+
+/* A client told its count, and nothing shows that datagrams get through: does the server wait for it? */
+static bool is_told_in_vain(const struct rtcp_session *s)
+{
+    return s->opt.is_client && s->path == RTCP_PATH_ATTACHED && s->told_at > s->route->echoed_at &&
+           s->route->unanswered <= RTCP_COURIER_AFTER;
 }
 
 /* When the next probe is due, or BASE_NEVER. */
@@ -486,6 +553,9 @@ static base_time probe_due(const struct rtcp_session *s)
         base_time gap = base_time_max(RTCP_PROBE_GAP, base_time_since(last, s->attached_at));
 
         return last + base_time_min(gap, RTCP_PROBE_IDLE);
+    }
+    if (is_told_in_vain(s)) {
+        return base_time_max(s->told_at, last) + RTCP_PROBE_GAP;
     }
     if (s->opt.idle_probe == BASE_NEVER) {
         return BASE_NEVER;

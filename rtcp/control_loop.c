@@ -65,7 +65,12 @@ void rtcp_control_flush(struct rtcp_endpoint *endpoint)
     if (endpoint->datagram_size == 0) {
         return;
     }
+    bytes.iov_len = endpoint->datagram_size;
     endpoint->datagram_size = 0;
+    if (rtcp_address_is_courier(&endpoint->datagram_to.peer)) {
+        rtcp_courier_send(endpoint, &endpoint->datagram_to.peer, endpoint->datagram, bytes.iov_len);
+        return;
+    }
     if (port->fd < 0) {
         return;
     }
@@ -118,10 +123,35 @@ static void answer_for_nobody(struct rtcp_endpoint *endpoint, const struct rtcp_
     }
 }
 
+/* A route leads another way: its sessions say again what may be lost. */
+static void rerouted(struct rtcp_endpoint *endpoint, const struct rtcp_route *route, base_time now)
+{
+    for (struct rtcp_stream *stream = endpoint->streams; stream != NULL; stream = stream->next) {
+        if (stream->session.route == route) {
+            rtcp_session_rerouted(&stream->session, now);
+            rtcp_endpoint_make_ready(stream); /* its effects are performed in the turn */
+        }
+    }
+}
+
+/* An authentic message of a session came: what does it tell about the ways? */
+static void look_at_ways(struct rtcp_endpoint *endpoint, const struct rtcp_session *s,
+                         const struct rtcp_address *before, base_time now)
+{
+    if (rtcp_address_is_courier(&endpoint->source->peer)) {
+        rtcp_courier_heard(endpoint, &endpoint->source->peer, now);
+    }
+    if (s->route != NULL && before->family != 0 && !rtcp_address_equal(before, &s->route->to) &&
+        (rtcp_address_is_courier(before) || rtcp_address_is_courier(&s->route->to))) {
+        rerouted(endpoint, s->route, now);
+    }
+}
+
 static void handle_message(struct rtcp_endpoint *endpoint, const struct rtcp_wire_control *c, base_time now)
 {
     struct rtcp_session *s = rtcp_registry_find(&endpoint->registry, c->id);
     struct rtcp_stream *stream = (struct rtcp_stream *)(void *)s; /* the session is its first member */
+    struct rtcp_address before = {.family = 0};
 
     if (s == NULL) {
         answer_for_nobody(endpoint, c);
@@ -130,19 +160,23 @@ static void handle_message(struct rtcp_endpoint *endpoint, const struct rtcp_wir
     if (stream->live != NULL && (c->type == RTCP_WIRE_PROBE || c->type == RTCP_WIRE_PROBE_REPLY)) {
         rtcp_link_observe(stream->live, now);
     }
+    if (s->route != NULL) {
+        before = s->route->to;
+    }
     if (rtcp_session_control(s, now, c, &endpoint->source->peer) < 0) {
         endpoint->stats.messages_dropped++;
         rtcp_endpoint_complain(endpoint, &endpoint->source->peer, "message dropped",
                                "forged, or its count is impossible");
+    } else {
+        look_at_ways(endpoint, s, &before, now);
     }
     rtcp_stream_pump(stream, now);
 }
 
-static void handle_datagram(struct rtcp_endpoint *endpoint, struct base_bytes datagram, const struct rtcp_source *from)
+void rtcp_control_received(struct rtcp_endpoint *endpoint, struct base_bytes datagram, const struct rtcp_source *from)
 {
     base_time now = base_clock_now();
 
-    endpoint->stats.datagrams_received++;
     endpoint->source = from;
     for (int i = 0; i < MESSAGES_PER_DATAGRAM && datagram.size > 0; i++) {
         struct rtcp_wire_control c;
@@ -259,7 +293,8 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
         }
         rtcp_address_from_sock(&from, &source.peer);
         get_local(&m, &source.local);
-        handle_datagram(endpoint, (struct base_bytes){bytes, (size_t)n}, &source);
+        endpoint->stats.datagrams_received++;
+        rtcp_control_received(endpoint, (struct base_bytes){bytes, (size_t)n}, &source);
     }
     rtcp_endpoint_turn(endpoint);
 }

@@ -39,6 +39,18 @@
 #define RTCP_ROUND_TRIP_MAX    BASE_S(1) /* longer ones count as this long */
 #define RTCP_HEARD_AFTER       BASE_S(1) /* silence after which hearing the peer is evidence */
 
+#define RTCP_COURIER_AFTER   3            /* questions along UDP without an answer: a CONTROL connection is made */
+#define RTCP_COURIER_LEAST   BASE_MS(300) /* ... but not before the first of them is max(3 RTT, this) old */
+#define RTCP_COURIER_PROBE   BASE_S(1)    /* a CONTROL connection in use is probed this often */
+#define RTCP_COURIER_SILENCE BASE_S(2)    /* nothing authentic heard on it: dial again */
+#define RTCP_COURIER_RETURN  BASE_S(60)   /* UDP is tried again this often */
+#define RTCP_COURIER_SPARE   BASE_S(3)    /* UDP answers again: it is closed after this */
+#define RTCP_COURIER_UNUSED  BASE_S(10)   /* no session needs it: it is kept this long for the next */
+#define RTCP_COURIER_DEAD    BASE_S(30)   /* server: nothing authentic heard on it: it is closed */
+#define RTCP_COURIERS_MAX    256          /* of an endpoint, both roles; a server drops the one silent for longest */
+#define RTCP_COURIER_ROOM    4096u        /* bytes that wait to be written on one; more is lost, as datagrams are */
+#define RTCP_COURIER_JUNK    65536u       /* bytes without an authentic message among them: it is closed */
+
 #define RTCP_UNHEARD         BASE_S(3)   /* no probe was ever answered: the client resumes, which confirms */
 #define RTCP_UNCONFIRMED_MAX BASE_S(30)  /* an unconfirmed and disconnected session is dropped */
 #define RTCP_LINGER_MAX      BASE_S(600) /* background closing without contact */
@@ -64,6 +76,8 @@ static_assert(RTCP_HANDSHAKE_IDLE < RTCP_HANDSHAKE_TOTAL, "a handshake may pause
 static_assert(RTCP_CONNECT_IDLE < RTCP_HANDSHAKE_IDLE, "the client gives up before the server does");
 static_assert(RTCP_BACKOFF_BUSY < RTCP_BACKOFF_LAST, "data waiting makes attempts more frequent");
 static_assert(RTCP_RING_FIRST < RTCP_RING_EASY && RTCP_RING_EASY < RTCP_RING_CAP, "it grows");
+static_assert(RTCP_COURIER_PROBE < RTCP_COURIER_SILENCE, "one lost answer is no silence");
+static_assert(RTCP_COURIER_SILENCE < RTCP_COURIER_DEAD, "the client gives up before the server does");
 static_assert(RTCP_PROBES_REMEMBERED * RTCP_PROBE_GAP > RTCP_BACKOFF_BUSY, "round trips up to 3 s are measured");
 
 #endif

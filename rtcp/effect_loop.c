@@ -123,6 +123,9 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
         rtcp_session_routed(s, now, route);
     }
     rtcp_link_attach(link, e->size > 0 ? e->bytes : NULL);
+    if (route != NULL && s->opt.is_client && route->is_deaf) {
+        rtcp_courier_want(stream, now);
+    }
 }
 
 static void perform_drop(struct rtcp_stream *stream, const struct rtcp_effect *e)
@@ -186,6 +189,9 @@ void rtcp_effect_perform(struct rtcp_stream *stream, struct rtcp_effect *e, base
     case RTCP_EFFECT_MESSAGE:
     case RTCP_EFFECT_PROBE_TO:
         perform_message(stream, e);
+        break;
+    case RTCP_EFFECT_COURIER:
+        rtcp_courier_want(stream, now);
         break;
     case RTCP_EFFECT_ACCEPTED:
         rtcp_stream_report(stream, RTCP_REPORT_ACCEPTED);

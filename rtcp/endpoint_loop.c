@@ -165,6 +165,7 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
         }
     }
     rtcp_link_free_closed(endpoint);
+    rtcp_courier_free_closed(endpoint);
     endpoint->in_turn = false;
     if (endpoint->ready_first != NULL) {
         ev_idle_start(endpoint->loop, &endpoint->awake);
@@ -311,6 +312,7 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
         endpoint->listeners->is_open = false;
         rtcp_listener_free(endpoint->listeners);
     }
+    rtcp_courier_close_all(endpoint);
     rtcp_control_close(endpoint);
     rtcp_link_free_closed(endpoint);
     ev_ref(endpoint->loop);

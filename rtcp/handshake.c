@@ -389,6 +389,35 @@ static void greet_request(struct rtcp_session *s, struct rtcp_effect *e)
     e->size = RTCP_WIRE_REQUEST;
 }
 
+void rtcp_session_control_request(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
+                                  uint8_t out[RTCP_WIRE_REQUEST])
+{
+    struct rtcp_wire_request r = {
+        .kind = RTCP_WIRE_CONTROL,
+        .key_id = s->opt.shared->id,
+        .cid = s->cid,
+        .control_id = s->opt.id,
+        .attempt = 1,
+        .client_incarnation = s->opt.incarnation,
+        .name = s->peer_name,
+        .server_incarnation = s->peer_incarnation,
+    };
+
+    base_copy(r.nonce, nonce, RTCP_WIRE_NONCE);
+    rtcp_wire_put_request(out, &r);
+    rtcp_auth_sign(out, RTCP_WIRE_REQUEST, s->keys.handshake_up, 0, 0, NULL);
+}
+
+bool rtcp_session_is_control_answer(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
+                                    struct base_bytes raw)
+{
+    struct rtcp_wire_answer a;
+
+    return rtcp_wire_get_answer(raw, &a) == 0 && a.kind == RTCP_WIRE_ACCEPT && a.cid == s->cid &&
+           a.incarnation == s->peer_incarnation &&
+           rtcp_auth_is_signed(raw.data, RTCP_WIRE_ANSWER, s->keys.handshake_down, 0, 0, nonce);
+}
+
 static void greet_answer(struct rtcp_session *s, struct rtcp_effect *e)
 {
     struct rtcp_wire_answer a = {

@@ -9,6 +9,7 @@
  *   write_loop.c      what it writes
  *   read_loop.c       what it reads
  *   control_loop.c    the UDP control port
+ *   courier_loop.c    CONTROL connections, where UDP does not get through
  *   address_loop.c    addresses as text, data and sockaddr
  *
  * User callbacks run only from rtcp_endpoint_turn (and on_readable from it, too), never inside a call of the user.
@@ -155,6 +156,8 @@ struct rtcp_control_port {
     ev_io reader;
 };
 
+struct rtcp_courier;
+
 struct rtcp_endpoint {
     struct ev_loop *loop;
     struct rtcp_endpoint_options options;
@@ -165,6 +168,11 @@ struct rtcp_endpoint {
     struct base_table routes; /* peer incarnation -> struct rtcp_route */
     struct rtcp_control_port port4, port6;
     uint16_t port_wanted; /* number of the first listening port; 0: none */
+
+    struct rtcp_courier *couriers; /* CONTROL connections of both roles */
+    struct rtcp_courier *closed_couriers;
+    size_t courier_count;
+    uint32_t courier_number; /* of the last one */
 
     struct rtcp_listener *listeners;
     struct rtcp_stream *streams;
@@ -206,6 +214,8 @@ struct rtcp_link *rtcp_link_accepted(struct rtcp_listener *listener, int fd, con
 /* Closes it (in order or abortively); freed at the next turn. */
 void rtcp_link_close(struct rtcp_link *link, bool is_gentle);
 void rtcp_link_free_closed(struct rtcp_endpoint *endpoint);
+/* Closes a link that came in, but for its descriptor, which belongs to the caller from now on. */
+int rtcp_link_take_fd(struct rtcp_link *link);
 
 /* ------------------------------------------------------------------------------------------------ write_loop.c */
 
@@ -318,6 +328,23 @@ void rtcp_control_send(struct rtcp_endpoint *endpoint, const struct rtcp_source 
                        size_t size);
 void rtcp_control_flush(struct rtcp_endpoint *endpoint);
 uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family);
+/* Messages that came in, by whichever way. */
+void rtcp_control_received(struct rtcp_endpoint *endpoint, struct base_bytes messages, const struct rtcp_source *from);
+
+/* ------------------------------------------------------------------------------------------------ courier_loop.c */
+
+/* UDP does not answer a client's stream: its route gets a CONTROL connection if it has none. */
+void rtcp_courier_want(struct rtcp_stream *stream, base_time now);
+/* A request for one that was judged RTCP_JUDGED_CONTROL. */
+void rtcp_courier_accepted(struct rtcp_link *link, const uint8_t answer[RTCP_WIRE_ANSWER]);
+void rtcp_courier_send(struct rtcp_endpoint *endpoint, const struct rtcp_address *to, const uint8_t *bytes,
+                       size_t size);
+/* An authentic message came on it. */
+void rtcp_courier_heard(struct rtcp_endpoint *endpoint, const struct rtcp_address *from, base_time now);
+/* Routes that lead along a connection that is gone lead back to UDP. */
+void rtcp_courier_forget(struct rtcp_endpoint *endpoint, const struct rtcp_address *self);
+void rtcp_courier_free_closed(struct rtcp_endpoint *endpoint);
+void rtcp_courier_close_all(struct rtcp_endpoint *endpoint);
 
 /* ------------------------------------------------------------------------------------------------ endpoint_loop.c */
 

@@ -135,7 +135,7 @@ void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
     ev_timer_stop(loop, &link->timer);
     if (link->shared != NULL) {
         rtcp_share_drop(link, is_gentle);
-    } else {
+    } else if (link->fd >= 0) {
         close_fd(link->fd, is_gentle);
     }
     link->state = RTCP_LINK_CLOSED;
@@ -146,6 +146,15 @@ void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
     }
     link->next = link->endpoint->closed_links;
     link->endpoint->closed_links = link;
+}
+
+int rtcp_link_take_fd(struct rtcp_link *link)
+{
+    int fd = link->fd;
+
+    link->fd = -1;
+    rtcp_link_close(link, true);
+    return fd;
 }
 
 void rtcp_link_free_closed(struct rtcp_endpoint *endpoint)

@@ -229,9 +229,12 @@ void rtcp_listener_request(struct rtcp_link *link, base_time now)
     case RTCP_JUDGED_KNOWN:
         pass_on(link, judgement.session, &request, raw, now);
         break;
+    case RTCP_JUDGED_CONTROL:
+        rtcp_courier_accepted(link, judgement.answer);
+        break;
     case RTCP_JUDGED_REFUSED:
-        rtcp_endpoint_complain(e, &link->peer, "handshake refused", reason_text(judgement.refusal[RTCP_WIRE_PREFIX]));
-        rtcp_link_refuse(link, judgement.refusal, sizeof judgement.refusal);
+        rtcp_endpoint_complain(e, &link->peer, "handshake refused", reason_text(judgement.answer[RTCP_WIRE_PREFIX]));
+        rtcp_link_refuse(link, judgement.answer, sizeof judgement.answer);
         break;
     }
 }

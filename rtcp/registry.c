@@ -178,16 +178,16 @@ static void judge_open(const struct rtcp_registry *r, const struct rtcp_registry
     const struct rtcp_tombstone *t = base_table_get(&r->opened, nonce_key(request->nonce));
 
     if (!rtcp_auth_is_signed(raw.data, RTCP_WIRE_REQUEST, place->shared->key, 0, 0, NULL)) {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->refusal);
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->answer);
     } else if (request->name != 0 && request->name != place->name) {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->refusal);
+        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->answer);
     } else if (s != NULL && memcmp(s->client_nonce, request->nonce, RTCP_WIRE_NONCE) == 0) {
         ret->kind = RTCP_JUDGED_KNOWN;
         ret->session = s;
     } else if (t != NULL && memcmp(t->client_nonce, request->nonce, RTCP_WIRE_NONCE) == 0) {
-        rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->refusal);
+        rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->answer);
     } else if (!place->is_listening) {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_NOT_LISTENING, 0, ret->refusal);
+        rtcp_registry_refuse(place, request, RTCP_WIRE_NOT_LISTENING, 0, ret->answer);
     } else {
         ret->kind = RTCP_JUDGED_NEW;
     }
@@ -201,14 +201,44 @@ static void judge_resume(const struct rtcp_registry *r, const struct rtcp_regist
     bool is_ours = request->server_incarnation == place->incarnation;
 
     if (request->name != place->name) {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->refusal);
+        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->answer);
     } else if (is_ours && s != NULL && !s->opt.is_client) {
         ret->kind = RTCP_JUDGED_KNOWN;
         ret->session = s;
     } else if (is_ours && t != NULL && !t->is_client) {
-        rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->refusal);
+        rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->answer);
     } else {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_NO_SESSION, 0, ret->refusal);
+        rtcp_registry_refuse(place, request, RTCP_WIRE_NO_SESSION, 0, ret->answer);
+    }
+}
+
+/* A CONTROL connection is asked for in the name of a session: only who holds its keys gets one. */
+static void judge_control(const struct rtcp_registry *r, const struct rtcp_registry_place *place,
+                          const struct rtcp_wire_request *request, struct base_bytes raw, struct rtcp_judgement *ret)
+{
+    struct rtcp_session *s = rtcp_registry_find(r, request->cid);
+    struct rtcp_wire_answer a = {
+        .kind = RTCP_WIRE_ACCEPT,
+        .version_min = RTCP_WIRE_VERSION,
+        .version_max = RTCP_WIRE_VERSION,
+        .cid = request->cid,
+        .control_id = request->cid,
+        .attempt = request->attempt,
+        .incarnation = place->incarnation,
+        .name = place->name,
+    };
+
+    if (request->name != place->name) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_WRONG_NAME, 0, ret->answer);
+    } else if (request->server_incarnation != place->incarnation || s == NULL || s->opt.is_client) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_NO_SESSION, 0, ret->answer);
+    } else if (!rtcp_auth_is_signed(raw.data, RTCP_WIRE_REQUEST, s->keys.handshake_up, 0, 0, NULL)) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->answer);
+    } else {
+        ret->kind = RTCP_JUDGED_CONTROL;
+        base_copy(a.nonce, s->server_nonce, RTCP_WIRE_NONCE);
+        rtcp_wire_put_answer(ret->answer, &a);
+        rtcp_auth_sign(ret->answer, RTCP_WIRE_ANSWER, s->keys.handshake_down, 0, 0, request->nonce);
     }
 }
 
@@ -218,13 +248,13 @@ void rtcp_registry_judge(const struct rtcp_registry *r, const struct rtcp_regist
     ret->kind = RTCP_JUDGED_REFUSED;
     ret->session = NULL;
     if (request->key_id != place->shared->id) {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->refusal);
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->answer);
     } else if (request->kind == RTCP_WIRE_OPEN) {
         judge_open(r, place, request, raw, ret);
     } else if (request->kind == RTCP_WIRE_RESUME) {
         judge_resume(r, place, request, ret);
     } else {
-        rtcp_registry_refuse(place, request, RTCP_WIRE_NOT_HERE, 0, ret->refusal);
+        judge_control(r, place, request, raw, ret);
     }
 }
 

@@ -59,13 +59,14 @@ struct rtcp_registry_place {
 enum rtcp_judged {
     RTCP_JUDGED_NEW,     /* an authentic OPEN not seen before: make a session */
     RTCP_JUDGED_KNOWN,   /* pass it to *session */
-    RTCP_JUDGED_REFUSED, /* send `refusal` */
+    RTCP_JUDGED_REFUSED, /* send `answer`, a REFUSE */
+    RTCP_JUDGED_CONTROL, /* send `answer`, an ACCEPT; control messages follow on the connection */
 };
 
 struct rtcp_judgement {
     enum rtcp_judged kind;
     struct rtcp_session *session;
-    uint8_t refusal[RTCP_WIRE_ANSWER];
+    uint8_t answer[RTCP_WIRE_ANSWER];
 };
 
 /* Judges a whole request; raw is it as it stood. */

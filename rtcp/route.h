@@ -10,9 +10,12 @@
 #include "rtcp/base/bytes.h"
 #include "rtcp/base/time.h"
 
-/* An IP address and port as plain data; family 0 means none. */
+#define RTCP_ADDRESS_COURIER 1
+
+/* Where control messages go, as plain data: an IP address and port; or, family RTCP_ADDRESS_COURIER, a CONTROL
+ * connection, whose number within the endpoint stands in the first four bytes of ip. Family 0 means none. */
 struct rtcp_address {
-    uint8_t family; /* 4, 6 or 0 */
+    uint8_t family; /* 4, 6, RTCP_ADDRESS_COURIER or 0 */
     uint8_t ip[16];
     uint16_t port;
     uint32_t scope; /* of link-local IPv6 addresses */
@@ -27,19 +30,29 @@ struct rtcp_route {
     base_time hinted_at;           /* when its sessions were hinted last */
     int hinted;                    /* ... with which evidence */
     struct rtcp_address to;        /* validated: unasked messages go here */
+    struct rtcp_address direct;    /* the UDP address, while a CONTROL connection stands in for it */
     struct rtcp_address candidate; /* an authentic message came from here, an echo has not yet */
     base_time candidate_at;        /* when it was last to be probed: a lost probe must not be the only one */
     base_time round_trip;          /* smoothed; 0: unknown */
     base_time heard_at;            /* last authentic message of any session */
+    base_time echoed_at;           /* last echo of one of our probes */
     base_time asked_at;            /* last idle probe of any session */
+    base_time silent_since;        /* first question along `to` that has no answer; meaningless without any */
+    unsigned unanswered;           /* how many there are */
+    base_time direct_at;           /* when UDP was tried last while a CONTROL connection stood in for it */
     uint32_t users;                /* sessions that hold it */
+    bool is_chosen;                /* a client's: it decides which way is used, and prefers UDP */
+    bool is_deaf;                  /* a client's: UDP did not answer when it was asked last */
     bool is_new;                   /* a candidate appeared: probe it */
 };
 
 void rtcp_route_init(struct rtcp_route *r, uint64_t peer_incarnation, base_time now);
 
-/* The peer told its address over TCP. A client chose to talk to that server: valid at once. For a server it is a
- * candidate until an echo comes back from it. */
+bool rtcp_address_is_courier(const struct rtcp_address *a);
+struct rtcp_address rtcp_address_courier(uint32_t number);
+
+/* The peer told its address over TCP. A client chose to talk to that server: valid at once, but a candidate where a
+ * CONTROL connection stands in for UDP. For a server it is a candidate until an echo comes back from it. */
 void rtcp_route_told(struct rtcp_route *r, const struct rtcp_address *address, bool is_chosen);
 
 /* An authentic message came from `from`. */
@@ -47,6 +60,21 @@ void rtcp_route_heard(struct rtcp_route *r, base_time now, const struct rtcp_add
 
 /* An authentic echo of one of our probes came from `from` after `took`. */
 void rtcp_route_echoed(struct rtcp_route *r, base_time now, const struct rtcp_address *from, base_time took);
+
+/* A question went along `to`. */
+void rtcp_route_asked(struct rtcp_route *r, base_time now);
+
+/* The answer to one came from `from`, other than an echo. */
+void rtcp_route_answered(struct rtcp_route *r, const struct rtcp_address *from);
+
+/* Whether `to` has left so many questions without an answer that another way should be found (design 2.5). */
+bool rtcp_route_is_silent(const struct rtcp_route *r, base_time now);
+
+/* The CONTROL connection is gone: back to UDP, for what it is worth. */
+void rtcp_route_lost(struct rtcp_route *r, const struct rtcp_address *courier);
+
+/* The UDP address is to be probed again, while a CONTROL connection stands in for it. */
+void rtcp_route_try_direct(struct rtcp_route *r, base_time now);
 
 /* Whether unasked messages may be sent. */
 bool rtcp_route_is_valid(const struct rtcp_route *r);

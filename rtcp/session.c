@@ -555,7 +555,7 @@ void rtcp_session_received(struct rtcp_session *s, base_time now, size_t size)
         rtcp_closing_end(s, now, BASE_E_PROTOCOL, "the peer sent bytes behind its end");
         return;
     }
-    rtcp_control_acknowledge(s);
+    rtcp_control_acknowledge(s, now);
     if (s->peer_shut && s->received == s->peer_final) {
         rtcp_closing_advance(s, now);
     }

@@ -42,6 +42,7 @@ enum rtcp_effect_kind {
     RTCP_EFFECT_DROP,     /* close connection `attempt`; status 1: in order, 0: abortively */
     RTCP_EFFECT_MESSAGE,  /* send the control message `bytes` along the route, or to its source */
     RTCP_EFFECT_PROBE_TO, /* send it to the route's candidate address */
+    RTCP_EFFECT_COURIER,  /* client: UDP does not answer, a CONTROL connection to the server should carry messages */
     RTCP_EFFECT_ACCEPTED, /* tell the listener's user */
     RTCP_EFFECT_LINK,     /* tell the user: status 1 up, 0 down */
     RTCP_EFFECT_READABLE,
@@ -141,6 +142,7 @@ struct rtcp_session {
     uint64_t written_max; /* highest offset ever given to one */
     uint64_t repeated;
     uint64_t received; /* bytes copied out of the kernel */
+    base_time told_at; /* when an acknowledgement that nobody had asked for told it */
     uint64_t told;     /* count in our last acknowledgement */
     uint32_t peer_ring;
     uint32_t told_ring;     /* what we told of ours last */
@@ -294,6 +296,12 @@ void rtcp_session_answered(struct rtcp_session *s, base_time now, uint32_t attem
  * which port belongs to the connection's address family. */
 void rtcp_session_sign(const struct rtcp_session *s, struct rtcp_effect *e, uint16_t udp_port);
 
+/* Client: the request for a CONTROL connection, in the name of this session, and whether `raw` is its answer. */
+void rtcp_session_control_request(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
+                                  uint8_t out[RTCP_WIRE_REQUEST]);
+bool rtcp_session_is_control_answer(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
+                                    struct base_bytes raw);
+
 /* Server: what rtcp_session_asked decided. */
 enum rtcp_asked {
     RTCP_ASKED_TAKEN,   /* GREET for this attempt comes among the effects */
@@ -323,6 +331,12 @@ void rtcp_session_observe(struct rtcp_session *s, base_time now, uint64_t kernel
  * changed but a counter. */
 BASE_MUST_USE int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtcp_wire_control *c,
                                        const struct rtcp_address *from);
+
+/* A probe now, along the route or to its candidate. */
+void rtcp_session_ask(struct rtcp_session *s, base_time now, bool to_candidate);
+
+/* The route leads another way now: what was said along the former one may be lost, so it is said again. */
+void rtcp_session_rerouted(struct rtcp_session *s, base_time now);
 
 /* New bytes for probes, and a probe now. */
 void rtcp_session_set_probe_data(struct rtcp_session *s, base_time now, const uint8_t data[RTCP_WIRE_PROBE_DATA]);

@@ -64,7 +64,7 @@ void rtcp_control_expire(struct rtcp_session *s, base_time now);
 base_time rtcp_control_deadline(const struct rtcp_session *s);
 void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate);
 /* An acknowledgement is due when a quarter of the peer's ring was read since the last one. */
-void rtcp_control_acknowledge(struct rtcp_session *s);
+void rtcp_control_acknowledge(struct rtcp_session *s, base_time now);
 
 /* ---- closing.c */
 

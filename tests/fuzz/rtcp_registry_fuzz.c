@@ -107,7 +107,7 @@ static void on_request(struct run *r)
     } else if (j.kind == RTCP_JUDGED_KNOWN) {
         CHECK(rtcp_registry_find(&r->registry, j.session->opt.id) == j.session);
     } else if (q.attempt != 0) {
-        CHECK(rtcp_wire_get_answer((struct base_bytes){j.refusal, sizeof j.refusal}, &a) == 0);
+        CHECK(rtcp_wire_get_answer((struct base_bytes){j.answer, sizeof j.answer}, &a) == 0);
         CHECK(a.kind == RTCP_WIRE_REFUSE && a.attempt == q.attempt && a.reason != RTCP_WIRE_FINE);
     }
 }

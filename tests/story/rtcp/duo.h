@@ -211,6 +211,7 @@ struct duo_options {
     size_t kernel;      /* bytes a kernel buffers at each end of a connection */
     size_t packet;      /* bytes that arrive at once, at most */
     base_time delay;    /* one way */
+    bool has_couriers;  /* the server takes CONTROL connections */
     bool is_traced;
     void (*on_accept)(struct duo_stream *s); /* what the server does with a new stream; NULL: reads */
 };
@@ -329,6 +330,8 @@ void duo_cut(struct duo *d, struct duo_conn *c, enum duo_cut how);
 struct duo_conn *duo_live(struct duo *d);
 void duo_block_tcp(struct duo *d, bool is_blocked);
 void duo_block_udp(struct duo *d, bool is_blocked);
+/* The CONTROL connection between the two hosts is gone, and both know it. */
+void duo_lose_courier(struct duo *d);
 void duo_datagram(struct duo *d, const struct rtcp_address *from, const struct rtcp_address *to, const uint8_t *bytes,
                   size_t size);
 /* The last message of that type from the client (0) or the server (1) arrives once more, now. */

@@ -14,7 +14,7 @@ static const char *const effect_name[] = {
     [RTCP_EFFECT_MESSAGE] = "MESSAGE",   [RTCP_EFFECT_PROBE_TO] = "PROBE_TO",     [RTCP_EFFECT_ACCEPTED] = "ACCEPTED",
     [RTCP_EFFECT_LINK] = "LINK",         [RTCP_EFFECT_READABLE] = "READABLE",     [RTCP_EFFECT_WRITABLE] = "WRITABLE",
     [RTCP_EFFECT_EVIDENCE] = "EVIDENCE", [RTCP_EFFECT_PROBE_DATA] = "PROBE_DATA", [RTCP_EFFECT_PEER_GONE] = "PEER_GONE",
-    [RTCP_EFFECT_CLOSED] = "CLOSED",
+    [RTCP_EFFECT_CLOSED] = "CLOSED",     [RTCP_EFFECT_COURIER] = "COURIER",
 };
 
 static const char *const message_name[] = {"?",    "ACK",   "REQACK",      "HALF_CLOSE", "CLOSE",  "RESET",
@@ -217,6 +217,30 @@ static void perform_message(struct duo_stream *s, const struct rtcp_effect *e)
     }
 }
 
+/* courier_loop.c without its connection: it is there at once, and its candidate is probed. */
+static void perform_courier(struct duo_stream *s)
+{
+    struct duo *d = s->host->duo;
+
+    s->session.route->is_deaf = true;
+    if (d->opt.has_couriers && !d->tcp_blocked[0] && !d->tcp_blocked[1]) {
+        s->session.route->candidate = rtcp_address_courier(1);
+        rtcp_session_ask(&s->session, d->now, true);
+    }
+}
+
+static void rerouted(struct duo_host *h, const struct rtcp_route *route)
+{
+    for (int i = 0; i < DUO_STREAMS; i++) {
+        struct duo_stream *s = h->stream[i];
+
+        if (s != NULL && s->is_used && s->session.route == route) {
+            rtcp_session_rerouted(&s->session, h->duo->now);
+            duo_pump(s);
+        }
+    }
+}
+
 static void drop_links(struct duo_stream *s)
 {
     if (s->live != NULL) {
@@ -289,6 +313,9 @@ static void perform(struct duo_stream *s, struct rtcp_effect *e)
     case RTCP_EFFECT_MESSAGE:
     case RTCP_EFFECT_PROBE_TO:
         perform_message(s, e);
+        break;
+    case RTCP_EFFECT_COURIER:
+        perform_courier(s);
         break;
     case RTCP_EFFECT_ACCEPTED:
         s->is_accepted = true;
@@ -463,8 +490,9 @@ void duo_request(struct duo_link *l)
     case RTCP_JUDGED_KNOWN:
         pass_on(l, judgement.session, &r, raw);
         break;
+    case RTCP_JUDGED_CONTROL: /* stories have them without a handshake */
     case RTCP_JUDGED_REFUSED:
-        duo_link_refuse(l, judgement.refusal);
+        duo_link_refuse(l, judgement.answer);
         break;
     }
 }
@@ -520,12 +548,19 @@ void duo_control(struct duo_host *h, const struct duo_kept *k)
             answer_for_nobody(h, &c);
         } else {
             struct duo_stream *s = (struct duo_stream *)(void *)session;
+            struct rtcp_address before = {.family = 0};
 
+            if (session->route != NULL) {
+                before = session->route->to;
+            }
             if (c.type == RTCP_WIRE_PROBE || c.type == RTCP_WIRE_PROBE_REPLY) {
                 observe(s);
             }
             if (rtcp_session_control(session, h->duo->now, &c, &k->from) < 0) {
                 duo_note(h->duo, "%c drops %s", duo_letter(h), message_name[c.type <= 10 ? c.type : 0]);
+            }
+            if (session->route != NULL && before.family != 0 && !rtcp_address_equal(&before, &session->route->to)) {
+                rerouted(h, session->route);
             }
             duo_pump(s);
         }

@@ -393,6 +393,15 @@ void duo_datagram(struct duo *d, const struct rtcp_address *from, const struct r
     struct duo_kept k = {.size = size, .from = *from, .to = *to};
 
     base_copy(k.bytes, bytes, size);
+    if (rtcp_address_is_courier(
+            to)) { /* a TCP connection of its own, as far as stories need it: in order, or not at all */
+        k.from = *to;
+        k.to = d->host[way == 0 ? DUO_SERVER : DUO_CLIENT].address;
+        if (!d->tcp_blocked[0] && !d->tcp_blocked[1]) {
+            arrive(d, &k, d->opt.delay);
+        }
+        return;
+    }
     d->kept[way][type] = k;
     d->udp_sent[way][type]++;
     if (d->udp_blocked[way] || (d->udp_dropped_types[way] & (1u << type)) != 0 ||
@@ -500,6 +509,17 @@ struct duo_conn *duo_live(struct duo *d)
 void duo_block_tcp(struct duo *d, bool is_blocked_now)
 {
     d->tcp_blocked[0] = d->tcp_blocked[1] = is_blocked_now;
+}
+
+void duo_lose_courier(struct duo *d)
+{
+    struct rtcp_address courier = rtcp_address_courier(1);
+
+    for (int i = 0; i < DUO_HOSTS; i++) {
+        for (int r = 0; r < DUO_ROUTES; r++) {
+            rtcp_route_lost(&d->host[i].route[r], &courier);
+        }
+    }
 }
 
 void duo_block_udp(struct duo *d, bool is_blocked_now)

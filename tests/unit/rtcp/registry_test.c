@@ -63,7 +63,7 @@ static uint8_t reason_of(const struct rtcp_judgement *j)
     struct rtcp_wire_answer a;
 
     assert_int_equal(j->kind, RTCP_JUDGED_REFUSED);
-    assert_int_equal(rtcp_wire_get_answer((struct base_bytes){j->refusal, RTCP_WIRE_ANSWER}, &a), 0);
+    assert_int_equal(rtcp_wire_get_answer((struct base_bytes){j->answer, RTCP_WIRE_ANSWER}, &a), 0);
     assert_int_equal(a.kind, RTCP_WIRE_REFUSE);
     return a.reason;
 }
@@ -188,9 +188,6 @@ static void wrong_keys_names_and_kinds_are_refused_with_their_reason(void **stat
     rtcp_auth_sign(raw, sizeof raw, w.shared.key, 0, 0, NULL);
     (void)judge(&w, &r, raw, &j);
     assert_int_equal(reason_of(&j), RTCP_WIRE_WRONG_NAME);
-    r.kind = RTCP_WIRE_CONTROL;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NOT_HERE);
     make_open(&w, &good, raw);
     w.place.is_listening = false;
     (void)judge(&w, &good, raw, &j);
@@ -280,6 +277,55 @@ static void a_resume_finds_its_session_or_the_truth_about_it(void **state)
     bury(&w, s, true);
     (void)judge(&w, &r, raw, &j);
     assert_int_equal(reason_of(&j), RTCP_WIRE_IS_CLOSED);
+    close_world(&w);
+}
+
+/* Only who holds the keys of a session here gets a CONTROL connection; the answer is signed for its request. */
+static void a_control_connection_is_asked_for_in_the_name_of_a_session(void **state)
+{
+    static const uint8_t nonce[RTCP_WIRE_NONCE] = {7, 7, 7};
+    static const uint8_t other[RTCP_WIRE_NONCE] = {7, 7, 8};
+    struct rtcp_session client = {.cid = 0};
+    struct rtcp_wire_request r;
+    uint8_t raw[RTCP_WIRE_REQUEST];
+    struct rtcp_judgement j;
+    struct base_bytes answer = {j.answer, sizeof j.answer};
+    struct rtcp_session *s;
+    struct world w;
+
+    (void)state;
+    open_world(&w, "", 8);
+    make_open(&w, &r, raw);
+    s = add_session(&w, &r);
+    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
+    client.cid = s->opt.id;
+    client.keys = s->keys;
+    client.peer_name = NAME;
+    client.peer_incarnation = INCARNATION;
+    client.opt = (struct rtcp_session_options){.id = 9, .incarnation = 5, .shared = &w.shared};
+    rtcp_session_control_request(&client, nonce, raw);
+    assert_int_equal(rtcp_wire_get_request((struct base_bytes){raw, sizeof raw}, &r), 0);
+    assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_CONTROL);
+    assert_true(rtcp_session_is_control_answer(&client, nonce, answer));
+    assert_false(rtcp_session_is_control_answer(&client, other, answer));
+    j.answer[40] ^= 1;
+    assert_false(rtcp_session_is_control_answer(&client, nonce, answer));
+
+    raw[RTCP_WIRE_REQUEST - 1] ^= 1;
+    (void)judge(&w, &r, raw, &j);
+    assert_int_equal(reason_of(&j), RTCP_WIRE_BAD_KEY);
+    raw[RTCP_WIRE_REQUEST - 1] ^= 1;
+    w.place.name++;
+    (void)judge(&w, &r, raw, &j);
+    assert_int_equal(reason_of(&j), RTCP_WIRE_WRONG_NAME);
+    w.place.name--;
+    w.place.incarnation++;
+    (void)judge(&w, &r, raw, &j);
+    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    w.place.incarnation--;
+    bury(&w, s, true);
+    (void)judge(&w, &r, raw, &j);
+    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
     close_world(&w);
 }
 
@@ -454,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_refusal_is_signed_for_its_request_and_no_longer_than_it),
         cmocka_unit_test(a_repeated_opening_finds_its_session_then_its_tombstone),
         cmocka_unit_test(a_resume_finds_its_session_or_the_truth_about_it),
+        cmocka_unit_test(a_control_connection_is_asked_for_in_the_name_of_a_session),
         cmocka_unit_test(a_clients_session_cannot_be_resumed),
         cmocka_unit_test(the_oldest_tombstone_goes_first),
         cmocka_unit_test(some_tombstones_are_never_pushed_out),

@@ -122,6 +122,70 @@ static void many_new_addresses_cost_one_probe_each_gap(void **state)
     assert_true(r.is_new); /* after an echo nobody is waited for */
 }
 
+/* Design 2.5: three questions without an answer, and not three sessions that ask at the same instant. */
+static void a_route_is_silent_after_three_questions_and_a_while(void **state)
+{
+    struct rtcp_address server = at(2, 7000);
+    struct rtcp_address other = at(3, 7000);
+    struct rtcp_route r;
+
+    (void)state;
+    rtcp_route_init(&r, 1, NOW);
+    rtcp_route_told(&r, &server, true);
+    rtcp_route_asked(&r, NOW);
+    rtcp_route_asked(&r, NOW);
+    assert_false(rtcp_route_is_silent(&r, NOW + RTCP_COURIER_LEAST));
+    rtcp_route_asked(&r, NOW);
+    assert_false(rtcp_route_is_silent(&r, NOW + RTCP_COURIER_LEAST - 1));
+    assert_true(rtcp_route_is_silent(&r, NOW + RTCP_COURIER_LEAST));
+    rtcp_route_answered(&r, &other); /* one direction only: what comes by another way says nothing about this one */
+    assert_true(rtcp_route_is_silent(&r, NOW + RTCP_COURIER_LEAST));
+    rtcp_route_answered(&r, &server);
+    assert_false(rtcp_route_is_silent(&r, NOW + RTCP_COURIER_LEAST));
+}
+
+static void a_control_connection_stands_in_for_udp_until_that_answers(void **state)
+{
+    struct rtcp_address server = at(2, 7000);
+    struct rtcp_address courier = rtcp_address_courier(5);
+    struct rtcp_route r;
+
+    (void)state;
+    rtcp_route_init(&r, 1, NOW);
+    rtcp_route_told(&r, &server, true);
+    r.is_deaf = true;
+    rtcp_route_echoed(&r, NOW, &courier, BASE_MS(1));
+    assert_true(rtcp_address_equal(&r.to, &courier));
+    assert_true(rtcp_address_equal(&r.direct, &server));
+    rtcp_route_told(&r, &server, true); /* a resume: UDP is tried, not trusted */
+    assert_true(rtcp_address_equal(&r.to, &courier));
+    assert_true(r.is_new && rtcp_address_equal(&r.candidate, &server));
+    rtcp_route_echoed(&r, NOW, &server, BASE_MS(1));
+    assert_true(rtcp_address_equal(&r.to, &server));
+    assert_false(r.is_deaf);
+    rtcp_route_heard(&r, NOW, &courier); /* late ones do not lead back */
+    rtcp_route_echoed(&r, NOW, &courier, BASE_MS(1));
+    assert_true(rtcp_address_equal(&r.to, &server));
+}
+
+static void a_lost_control_connection_leads_back_to_udp(void **state)
+{
+    struct rtcp_address client = at(1, 5000);
+    struct rtcp_address courier = rtcp_address_courier(5);
+    struct rtcp_address other = rtcp_address_courier(6);
+    struct rtcp_route r;
+
+    (void)state;
+    rtcp_route_init(&r, 1, NOW);
+    rtcp_route_echoed(&r, NOW, &client, BASE_MS(1));
+    rtcp_route_echoed(&r, NOW, &courier, BASE_MS(1));
+    assert_true(rtcp_address_equal(&r.to, &courier)); /* a server follows its client */
+    rtcp_route_lost(&r, &other);
+    assert_true(rtcp_address_equal(&r.to, &courier));
+    rtcp_route_lost(&r, &courier);
+    assert_true(rtcp_address_equal(&r.to, &client));
+}
+
 static void the_round_trip_is_smoothed_and_bounded(void **state)
 {
     struct rtcp_address server = at(2, 7000);
@@ -151,6 +215,9 @@ int main(void)
         cmocka_unit_test(a_message_from_elsewhere_makes_a_candidate_and_moves_nothing),
         cmocka_unit_test(a_candidate_is_probed_again_after_a_while),
         cmocka_unit_test(many_new_addresses_cost_one_probe_each_gap),
+        cmocka_unit_test(a_route_is_silent_after_three_questions_and_a_while),
+        cmocka_unit_test(a_control_connection_stands_in_for_udp_until_that_answers),
+        cmocka_unit_test(a_lost_control_connection_leads_back_to_udp),
         cmocka_unit_test(the_round_trip_is_smoothed_and_bounded),
     };
 

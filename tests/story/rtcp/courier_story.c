@@ -1,0 +1,198 @@
+/* Control messages where UDP does not get through: a CONTROL connection carries them (PROTOCOL.md "CONTROL
+ * connections"; design 2.5; P69).
+ */
+#include "tests/story/rtcp/duo.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void open_world(struct duo *d)
+{
+    struct duo_options o;
+
+    duo_options_default(&o);
+    o.has_couriers = true;
+    duo_open(d, &o);
+}
+
+static void open_pair(struct duo *d)
+{
+    struct duo_options o;
+
+    duo_options_default(&o);
+    o.has_couriers = true;
+    duo_pair(d, &o);
+    duo_run(d, BASE_MS(20));
+    duo_mark(d);
+}
+
+static bool is_carried(struct duo *d)
+{
+    return rtcp_address_is_courier(&duo_client(d)->session.route->to) &&
+           rtcp_address_is_courier(&duo_server(d)->session.route->to);
+}
+
+static bool is_direct(struct duo *d)
+{
+    return !rtcp_address_is_courier(&duo_client(d)->session.route->to) &&
+           !rtcp_address_is_courier(&duo_server(d)->session.route->to);
+}
+
+static base_time until(struct duo *d, bool (*is_done)(struct duo *d), base_time limit)
+{
+    base_time began = d->now;
+
+    DUO_TRUE(d, duo_until(d, is_done, limit));
+    return d->now - began;
+}
+
+static void udp_that_is_blocked_from_the_start_is_replaced(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    open_world(&d);
+    duo_block_udp(&d, true);
+    duo_send(duo_connect(&d), 700);
+    assert_true(until(&d, duo_is_confirmed, BASE_S(2)) < BASE_S(1));
+    assert_true(until(&d, is_carried, BASE_S(1)) < BASE_MS(10));
+    duo_deliver(&d, BASE_MS(10));
+    assert_int_equal(duo_client(&d)->session.connections, 1); /* no resume was needed to confirm it */
+    duo_end(&d);
+}
+
+/* Both directions, and one only: answers must come the way the question went. Where the acknowledgements of what is
+ * written get through nothing is missed. */
+static void udp_that_is_blocked_in_mid_stream_is_replaced(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        for (int writer = 0; writer < 2; writer++) {
+            struct duo d;
+
+            open_pair(&d);
+            d.udp_blocked[0] = way != 1;
+            d.udp_blocked[1] = way != 0;
+            duo_send(writer == 0 ? duo_client(&d) : duo_server(&d), 3u << 20); /* needs many acknowledgements */
+            duo_deliver(&d, BASE_S(2));
+            assert_int_equal(rtcp_address_is_courier(&duo_client(&d)->session.route->to), way == 2 || way != writer);
+            assert_int_equal(duo_client(&d)->session.connections, 1);
+            duo_end(&d);
+        }
+    }
+}
+
+static bool client_is_over(struct duo *d)
+{
+    return duo_client(d)->is_closed;
+}
+
+/* A client that closes first, last or at the same time; the server's own CLOSE may stay unconfirmed for 10 s. */
+static void closing_does_not_wait_for_udp(void **state)
+{
+    static const base_time lead[] = {BASE_MS(10), 0, BASE_MS(2)};
+
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        for (size_t i = 0; i < sizeof lead / sizeof lead[0]; i++) {
+            struct duo d;
+
+            open_pair(&d);
+            duo_block_udp(&d, true);
+            duo_finish(first == 0 ? duo_client(&d) : duo_server(&d), false);
+            duo_run(&d, lead[i]);
+            duo_finish(first == 0 ? duo_server(&d) : duo_client(&d), false);
+            assert_true(until(&d, client_is_over, BASE_S(5)) < BASE_S(1));
+            DUO_TRUE(&d, duo_until(&d, duo_is_over, BASE_S(11)));
+            assert_int_equal(duo_client(&d)->status, 0);
+            assert_int_equal(duo_server(&d)->status, 0);
+            duo_close(&d);
+        }
+    }
+}
+
+static void closing_along_a_control_connection_is_as_quick_as_along_udp(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    open_pair(&d);
+    duo_block_udp(&d, true);
+    duo_send(duo_client(&d), 700);
+    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    duo_finish(duo_client(&d), false);
+    duo_finish(duo_server(&d), false);
+    assert_true(until(&d, duo_is_over, BASE_S(5)) < BASE_MS(200));
+    duo_close(&d);
+}
+
+static void a_connection_that_died_silently_is_found_out_without_udp(void **state)
+{
+    (void)state;
+    for (int writer = 0; writer < 2; writer++) {
+        struct duo d;
+
+        open_pair(&d);
+        duo_block_udp(&d, true);
+        duo_send(duo_client(&d), 700);
+        DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+        duo_cut(&d, duo_live(&d), DUO_CUT_SILENT);
+        duo_send(writer == 0 ? duo_client(&d) : duo_server(&d), 700);
+        duo_deliver(&d, BASE_MS(300));
+        duo_end(&d);
+    }
+}
+
+/* The resume tries UDP again, and its answer ends the detour on both sides. */
+static void udp_that_is_back_is_used_again(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    open_pair(&d);
+    duo_block_udp(&d, true);
+    duo_send(duo_client(&d), 700);
+    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    duo_block_udp(&d, false);
+    duo_run(&d, BASE_S(5));
+    assert_true(is_carried(&d));
+    duo_cut(&d, duo_live(&d), DUO_CUT_RESET);
+    assert_true(until(&d, is_direct, BASE_S(1)) < BASE_MS(50));
+    duo_lose_courier(&d);
+    duo_deliver(&d, BASE_MS(100));
+    duo_end(&d);
+}
+
+static void a_lost_control_connection_costs_nothing_but_time(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    open_pair(&d);
+    duo_block_udp(&d, true);
+    duo_send(duo_client(&d), 700);
+    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    duo_lose_courier(&d);
+    duo_send(duo_server(&d), 3u << 20);
+    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(5)));
+    duo_deliver(&d, BASE_S(1));
+    duo_end(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(udp_that_is_blocked_from_the_start_is_replaced),
+        cmocka_unit_test(udp_that_is_blocked_in_mid_stream_is_replaced),
+        cmocka_unit_test(closing_does_not_wait_for_udp),
+        cmocka_unit_test(closing_along_a_control_connection_is_as_quick_as_along_udp),
+        cmocka_unit_test(a_connection_that_died_silently_is_found_out_without_udp),
+        cmocka_unit_test(udp_that_is_back_is_used_again),
+        cmocka_unit_test(a_lost_control_connection_costs_nothing_but_time),
+    };
+
+    return cmocka_run_group_tests_name("story/rtcp/courier", tests, NULL, NULL);
+}
