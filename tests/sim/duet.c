@@ -246,6 +246,7 @@ static void perform(int side, struct rtcp_effect *e)
     case RTCP_EFFECT_CLOSED:
         perform_closed(side, e->status);
         break;
+    case RTCP_EFFECT_COURIER: /* messages have one way here */
     case RTCP_EFFECT_ACCEPTED:
     case RTCP_EFFECT_LINK:
     case RTCP_EFFECT_READABLE:
