@@ -130,6 +130,7 @@ static uint64_t number_of_side(uint64_t h, int side)
         h = number_of_states(h, &s->session);
         h = number_of_times(h, &s->session, s->now);
         h = mix(h, s->route.to.family);
+        h = mix(h, s->session.told_at > s->route.echoed_at);
     }
     h = mix(h, s->live == DUET_NONE ? 0 : duet.conn[s->live].attempt);
     h = mix(h, s->trying == DUET_NONE ? 0 : duet.conn[s->trying].attempt);
