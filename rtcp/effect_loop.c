@@ -122,6 +122,10 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
         rtcp_route_told(route, &told, s->opt.is_client);
         rtcp_session_routed(s, now, route);
     }
+    if (s->opt.is_client && route != NULL && route->is_new) {
+        route->is_new = false;
+        rtcp_session_ask(s, now, true); /* a CONTROL connection stands in for UDP, which may be back */
+    }
     rtcp_link_attach(link, e->size > 0 ? e->bytes : NULL);
     if (route != NULL && s->opt.is_client && route->is_deaf) {
         rtcp_courier_want(stream, now);

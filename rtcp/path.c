@@ -90,10 +90,6 @@ void rtcp_session_routed(struct rtcp_session *s, base_time now, struct rtcp_rout
     if (is_first && s->opt.is_client && !s->is_confirmed) {
         rtcp_control_probe(s, now, false); /* confirms the session and teaches our address behind NAT */
     }
-    if (s->opt.is_client && route->is_new) {
-        route->is_new = false;
-        rtcp_control_probe(s, now, true); /* a CONTROL connection stands in for UDP, which may be back */
-    }
     rtcp_control_choose(s, now);
 }
 

@@ -181,6 +181,10 @@ static void perform_attach(struct duo_stream *s, const struct rtcp_effect *e)
     told.port = s->session.peer_udp_port;
     rtcp_route_told(route, &told, s->session.opt.is_client);
     rtcp_session_routed(&s->session, s->host->duo->now, route);
+    if (s->session.opt.is_client && route->is_new) {
+        route->is_new = false;
+        rtcp_session_ask(&s->session, s->host->duo->now, true);
+    }
     l->state = DUO_LINK_STREAM;
     l->deadline = BASE_NEVER;
     if (e->size > 0) {
