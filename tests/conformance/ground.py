@@ -105,6 +105,12 @@ def answer_of(port, data):
     return p.decode_handshake(got) if got else None
 
 
+def done_of(ep, them):
+    """Their totals. We go on answering meanwhile: their last CLOSE wants its CONF, too."""
+    ep.run(lambda: them.all_of("done"), 8, "their end")
+    return them.all_of("done")[0]
+
+
 def work_on(ep, us, size=5000):
     """The session is as alive as before: bytes go up and are acknowledged."""
     us.send(b"z" * size)
@@ -206,5 +212,5 @@ class Relay:
                     self._move(s)
 
 
-__all__ = ["KEY", "KEY_ID", "SERVICE", "Relay", "answer_of", "ask", "client", "endpoint", "nettest", "p", "peer",
-           "server", "work_on"]
+__all__ = ["KEY", "KEY_ID", "SERVICE", "Relay", "answer_of", "ask", "client", "done_of", "endpoint", "nettest", "p",
+           "peer", "server", "work_on"]

@@ -174,6 +174,13 @@ class Server(Session):
         return p.encode_handshake(m, lambda body: self.keys.answer_tag(body, self.count, self.upto, request.nonce),
                                   self.endpoint.trailer)
 
+    def proves_key(self, s):
+        """With a pre-shared key no byte moves before the CONFIRM, which follows every ACCEPT."""
+        if self.endpoint.shared != bytes(32):
+            self.is_confirmed = read_exactly(s, 16) == self.keys.confirm()
+            return self.is_confirmed
+        return True
+
     def read_rest(self):
         """Before the count is told: all that the old connection still has, then it is gone."""
         while self.live and not self.fin_seen and self.read_some():
@@ -227,7 +234,9 @@ class Server(Session):
         if self.is_over():
             return False
         s.sendall(self.answer(request))
-        self.attach(s, request.attempt, received)
+        if not self.is_confirmed and not self.proves_key(s):
+            return False
+        self.attach(s, request.attempt, max(received, self.acked))
         self.resumes += is_resume
         return True
 
@@ -334,12 +343,9 @@ class Endpoint:
         session.attempt = request.attempt
         self.sessions[session.own_id] = self.by_nonce[request.nonce] = session
         s.sendall(session.answer(request, p.ACCEPT))
-        early = b""
-        if self.shared != bytes(32):
-            early = read_exactly(s, request.early)
-            if read_exactly(s, 16) != session.keys.confirm():
-                return False
-            session.is_confirmed = True
+        early = read_exactly(s, request.early) if self.shared != bytes(32) else b""
+        if not session.proves_key(s):
+            return False
         session.attach(s, request.attempt, 0)
         session.take_bytes(early)
         self.accepted.append(session)

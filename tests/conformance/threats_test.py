@@ -6,11 +6,12 @@ design 2.9; P28, P64, P65, P66: what is not authentic changes nothing, and its a
 import copy
 import hashlib
 import os
+import random
 import select
 import socket
 import time
 
-from ground import KEY, KEY_ID, Relay, answer_of, ask, client, endpoint, nettest, p, peer, server, work_on
+from ground import KEY, KEY_ID, Relay, answer_of, ask, client, done_of, endpoint, nettest, p, peer, server, work_on
 
 SIZE = 2 << 20
 ALL_TYPES = (*range(p.ACK, p.UNKNOWN + 1), 63)
@@ -22,10 +23,8 @@ class Stranger:
     def __init__(self, port):
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.connect(("127.0.0.1", port))
-        self.sent = self.got = 0
 
     def throw(self, data):
-        self.sent += len(data)
         self.udp.send(data)
 
     def answers(self, seconds=0.1):
@@ -36,8 +35,11 @@ class Stranger:
                 found.append(self.udp.recv(2048))
             except ConnectionError:
                 continue
-            self.got += len(found[-1])
         return found
+
+    def one(self):
+        self.udp.settimeout(5)
+        return self.udp.recv(2048)
 
     def __enter__(self):
         return self
@@ -84,7 +86,7 @@ def work_during(key, attack):
         work_on(ep, us)
         us.close()
         ep.run(us.is_over, 5)
-        total = them.done(5)
+        total = done_of(ep, them)
         assert us.end == "CLOSED" and total["ok"] and total["connections"] == 1, total
         assert total["sha256_sent"] == us.hash.hexdigest() and us.breaks == us.resumes == 0
 
@@ -167,8 +169,7 @@ def test_a_wrong_key_is_refused():
             assert us.end == "REFUSED" and us.refused[0].reason == p.BAD_KEY and us.count == 0
         assert not them.all_of("accepted")
     with endpoint(KEY, listen=True) as ep, client(ep.port, "--generate", 1000, key=other) as them:
-        ep.run(lambda: them.process.poll() is not None, 5)
-        assert them.done(1)["status"] == "REFUSED" and not ep.accepted
+        assert done_of(ep, them)["status"] == "REFUSED" and not ep.accepted
 
 
 def test_a_wrong_confirm_opens_nothing():
@@ -235,7 +236,7 @@ def test_a_sniffer_of_the_opening_needs_the_key():
                 ep.run(lambda us=us: us.count == SIZE, 10)
                 assert not us.breaks and not them.all_of("done")
             else:
-                assert them.done(5)["status"] == "RESET"
+                assert done_of(ep, them)["status"] == "RESET"
 
 
 def test_answers_are_not_larger_than_questions():
@@ -247,17 +248,18 @@ def test_answers_are_not_larger_than_questions():
         ep.run(us.is_over, 5)
         tombstone = us.cid
         with Stranger(them.port) as stranger:
+            rng = random.Random(1)
             for size in range(0, 300, 7):
-                stranger.throw(os.urandom(size)[:4] + b"\xEE" + os.urandom(size)[5:])  # no PROBE by accident
+                stranger.throw(rng.randbytes(size))
             assert stranger.answers() == []
             for to in (0, 1, tombstone, tombstone ^ 1):
                 for data in forgeries(bytes(16), to, 5):
-                    before = stranger.sent, stranger.got
                     stranger.throw(data)
-                    for answer in stranger.answers(0.005):
+                    if data[4] == p.PROBE and to != tombstone:
+                        answer = stranger.one()
                         (m,) = p.decode_controls(answer)
-                        assert m.kind == p.UNKNOWN and data[4] == p.PROBE and to != tombstone
-                    assert stranger.got - before[1] <= stranger.sent - before[0]
+                        assert m.kind == p.UNKNOWN and len(answer) <= len(data)
+            assert stranger.answers() == []
 
 
 def test_what_follows_a_bad_message_is_dropped():
@@ -340,7 +342,7 @@ def test_changed_bytes_are_not_noticed():
             us.send(b"pay 100")
             us.close()
             ep.run(us.is_over, 5)
-            total = them.done(5)
+            total = done_of(ep, them)
             assert us.end == "CLOSED" and total["ok"]
             assert total["sha256_received"] == hashlib.sha256(b"pay 999").hexdigest()
 
