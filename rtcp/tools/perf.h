@@ -60,6 +60,8 @@ struct perf_options {
     bool takes_part[PERF_WIRES];
     bool coalesce;
     bool paper;
+    bool sendfile;
+    uint32_t acks; /* in a ring; 0: the library's default */
     bool is_quiet;
     int pin[2];        /* processors of the server and of the client; -1: any */
     const char *admin; /* path, or NULL */

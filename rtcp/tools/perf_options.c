@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAPER_RING 16384u /* the paper's buffer; the receiver acknowledges each half of it */
-
 const char *const perf_test_names[3] = {"rr", "stream", "crr"};
 
 static const char help[] =
@@ -36,7 +34,9 @@ static const char help[] =
     "\n"
     "How:\n"
     "  --face FACE          event: a loop and callbacks on both sides; blocking: threads (event)\n"
-    "  --ring N             bytes kept for resending, 4k to 1G (the library's default)\n"
+    "  --ring N             bytes kept for resending, 4k to 1G (grows by itself)\n"
+    "  --acks N             how often the peer acknowledges while a ring fills, 1 to 16 (4)\n"
+    "  --sendfile           large writes go by sendfile from the ring's pages\n"
     "  --paper              the paper's buffer: 16 KiB, acknowledged each 8 KiB\n"
     "  --pin CPU,CPU        the server on the first processor, the client on the second\n"
     "  --port N             TCP and UDP ports N and N+1 (7800)\n"
@@ -68,7 +68,9 @@ enum option_code {
     OPTION_NOISE,
     OPTION_FACE,
     OPTION_RING,
+    OPTION_ACKS,
     OPTION_PAPER,
+    OPTION_SENDFILE,
     OPTION_COALESCE,
     OPTION_PIN,
     OPTION_PORT,
@@ -90,7 +92,9 @@ static const struct option list[] = {
     {"noise", no_argument, NULL, OPTION_NOISE},
     {"face", required_argument, NULL, OPTION_FACE},
     {"ring", required_argument, NULL, OPTION_RING},
+    {"acks", required_argument, NULL, OPTION_ACKS},
     {"paper", no_argument, NULL, OPTION_PAPER},
+    {"sendfile", no_argument, NULL, OPTION_SENDFILE},
     {"coalesce", no_argument, NULL, OPTION_COALESCE},
     {"pin", required_argument, NULL, OPTION_PIN},
     {"port", required_argument, NULL, OPTION_PORT},
@@ -243,7 +247,9 @@ static int take_flag(struct perf_options *o, int option)
         return 0;
     case OPTION_PAPER:
         o->paper = true;
-        o->ring = PAPER_RING;
+        return 0;
+    case OPTION_SENDFILE:
+        o->sendfile = true;
         return 0;
     case OPTION_COALESCE:
         o->coalesce = true;
@@ -272,6 +278,9 @@ static int take_number(struct perf_options *o, int option, const char *text)
     if (option == OPTION_RING) {
         status = number(text, RTCP_RING_MIN, RTCP_RING_MAX, &value);
         o->ring = (uint32_t)value;
+    } else if (option == OPTION_ACKS) {
+        status = number(text, 1., 16., &value);
+        o->acks = (uint32_t)value;
     } else if (option == OPTION_PAIRS) {
         status = number(text, 1., PERF_PAIRS_MAX, &value);
         o->pairs = (unsigned)value;
@@ -293,6 +302,7 @@ static int take(struct perf_options *o, int option, const char *text, bool *has_
     case OPTION_PAIRS:
     case OPTION_SECONDS:
     case OPTION_RING:
+    case OPTION_ACKS:
     case OPTION_PORT:
         return take_number(o, option, text);
     case OPTION_AGAINST:

@@ -60,8 +60,14 @@ static const struct rtcp_stream_callbacks calls = {
 
 void perf_rtcp_options(struct rtcp_stream_options *s, const struct perf_options *o)
 {
-    rtcp_stream_options_default(s);
+    if (o->paper) {
+        rtcp_stream_options_paper(s);
+    } else {
+        rtcp_stream_options_default(s);
+    }
     s->ring = o->ring != 0 ? o->ring : s->ring;
+    s->acks = o->acks != 0 ? o->acks : s->acks;
+    s->sendfile = o->sendfile;
 }
 
 static void *open_context(struct ev_loop *loop, const struct perf_options *o)

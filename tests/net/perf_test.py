@@ -75,7 +75,12 @@ def test_robust_tcp_alone_and_without_noise():
 
 
 def test_the_buffer_of_the_paper():
-    assert shape("stream", "--paper")["ring"] == 16384
+    assert shape("stream", "--paper")["paper"] is True
+
+
+def test_options_of_the_ring():
+    assert shape("stream", "--sendfile", "--acks", 8, "--ring", "128k", "--size", "64k")["sendfile"] is True
+    shape("stream", "--sendfile", "--face", "blocking", "--size", "64k")
 
 
 def test_pinned():
