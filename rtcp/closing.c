@@ -97,7 +97,7 @@ void rtcp_closing_peer_said(struct rtcp_session *s, base_time now, uint64_t fina
     if (!s->peer_shut) {
         s->peer_shut = true;
         s->peer_final = final;
-        if (s->received == final) {
+        if (s->received == final || s->closed) {
             s->eof_at = 0;
             if (!s->closed) {
                 (void)rtcp_session_push(s, RTCP_EFFECT_READABLE, 0, 0);

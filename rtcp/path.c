@@ -289,6 +289,9 @@ void rtcp_session_eof(struct rtcp_session *s, base_time now, uint32_t attempt)
     if (s->life == RTCP_LIFE_DEAD || attempt != s->live || s->eof_at != 0 || rtcp_session_is_at_end(s)) {
         return;
     }
+    if (s->peer_shut && s->closed) {
+        return; /* nobody reads what is missing, and what we still send goes the other way */
+    }
     if (s->peer_shut) {
         /* The end is known and lies further on: bytes were lost with this connection (P5). */
         rtcp_path_lose(s, now, "ended before the final count");

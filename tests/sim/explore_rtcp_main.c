@@ -7,13 +7,15 @@
 #include "rtcp/base/check.h"
 #include "tests/sim/duet.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define STATES_MAX ((size_t)1 << 25)
-#define BYTES_MAX  ((size_t)6 << 30) /* of states that are put aside */
+#define RUN_TO_THE_END 255
+#define STATES_MAX     ((size_t)1 << 25)
+#define BYTES_MAX      ((size_t)6 << 30) /* of states that are put aside */
 
 struct state {
     uint32_t parent;
@@ -28,6 +30,8 @@ static struct {
     uint64_t *seen; /* a table of numbers; 0: free */
     size_t seen_mask, ends;
     uint8_t *root, *here, *parent, *world;
+    uint32_t at;              /* what is being expanded ... */
+    struct duet_action doing; /* ... by this; of no kind: run to the end */
     size_t size;
 } x;
 
@@ -112,34 +116,41 @@ static size_t path_of(uint32_t state, struct duet_action *path)
 }
 
 /* The world is the one that broke. */
-static int tell(const struct duet_limits *limits, uint32_t state, const struct duet_action *last, const char *broken)
+static int tell(const char *broken)
 {
     struct duet_action path[256];
-    size_t length = path_of(state, path);
+    size_t length = path_of(x.at, path);
 
-    printf("%s, after:\n", broken);
+    printf("FAILED %s, after:\n", broken);
     duet_print_state(stdout);
-    duet_begin(limits);
     for (size_t i = 0; i < length; i++) {
         duet_print(stdout, path[i]);
-        (void)duet_apply(path[i]);
     }
-    if (last != NULL) {
-        duet_print(stdout, *last);
+    if (x.doing.kind != RUN_TO_THE_END) {
+        duet_print(stdout, x.doing);
     }
-    duet_print_state(stdout);
     return 1;
+}
+
+/* An invariant of a core is broken. */
+static void on_abort(int number)
+{
+    (void)number;
+    (void)tell("an invariant of the core");
+    fflush(stdout);
 }
 
 /* ------------------------------------------------------------------------------------------------ exploring */
 
 /* From here the sessions must come to their end once nothing goes wrong any more, told of what broke or not. */
-static int run_to_the_end(const struct duet_limits *limits, uint32_t state)
+static int run_to_the_end(void)
 {
     uint8_t *kept = put_aside();
     uint8_t *again = put_aside();
-    const char *broken = duet_heal(true);
+    const char *broken;
 
+    x.doing.kind = RUN_TO_THE_END;
+    broken = duet_heal(true);
     x.ends++;
     if (broken == NULL) {
         take_again(kept);
@@ -147,31 +158,34 @@ static int run_to_the_end(const struct duet_limits *limits, uint32_t state)
     }
     if (broken != NULL) {
         free(again);
-        return tell(limits, state, NULL, broken);
+        return tell(broken);
     }
     take_again(again);
     return 0;
 }
 
-static int expand(const struct duet_limits *limits, uint32_t state, bool has_room)
+static int expand(uint32_t state, bool has_room)
 {
     struct duet_action actions[DUET_ACTIONS_MAX];
     uint64_t number;
     size_t count;
 
+    x.at = state;
     take_again(x.saved[state]);
     x.saved[state] = NULL;
     number = duet_number();
     count = duet_actions(actions);
-    if ((count == 0 || number % 8 == 0) && run_to_the_end(limits, state) != 0) {
+    if ((count == 0 || number % 8 == 0) && run_to_the_end() != 0) {
         return 1;
     }
     memcpy(x.parent, x.world, x.size);
     for (size_t i = 0; i < count; i++) {
-        const char *broken = duet_apply(actions[i]);
+        const char *broken;
 
+        x.doing = actions[i];
+        broken = duet_apply(actions[i]);
         if (broken != NULL) {
-            return tell(limits, state, &actions[i], broken);
+            return tell(broken);
         }
         if (has_room && x.count < x.room && is_new(duet_number())) {
             x.saved[x.count] = put_aside();
@@ -211,7 +225,7 @@ static int explore(const struct duet_limits *limits, time_t end)
         bool has_room = x.bytes < BYTES_MAX && x.count < x.room;
 
         is_all = is_all && has_room;
-        failed = expand(limits, at++, has_room);
+        failed = expand(at++, has_room);
     }
     printf("%d breaks, %d+%d bytes, %d timers, %d repeated, %d shutdowns, %d closes, %d aborts: %zu states, "
            "%u expanded%s, depth %u, %zu run to the end\n",
@@ -259,11 +273,13 @@ int main(int argc, char **argv)
 {
     const char *all = getenv("HOLDFAST_ALL");
     time_t seconds = argc > 1 ? (time_t)strtoul(argv[1], NULL, 10) : 20;
-    int only = argc > 2 ? atoi(argv[2]) : 0;
+    const struct sigaction told = {.sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND};
+    int only = argc > 2 ? (int)strtoul(argv[2], NULL, 10) : 0;
     int failed = 0;
 
     seconds = all != NULL && strcmp(all, "1") == 0 ? 900 : seconds;
     take_memory();
+    sigaction(SIGABRT, &told, NULL);
     for (int i = 0; i < SETS && failed == 0; i++) { /* each gets what those before left, shared by the rest */
         time_t begun = time(NULL);
 

@@ -343,6 +343,34 @@ static void an_abort_without_a_link_is_heard_after_healing(void **state)
     }
 }
 
+/* A driver that watches for ends (the blocking face) sees one when the peer has shut: what we still send goes on over
+ * this connection. It was replaced by one that met the same, for ever (found by explore-rtcp). */
+static void an_end_that_nobody_reads_to_is_no_break(void **state)
+{
+    struct duo d;
+    struct duo_stream *c;
+
+    (void)state;
+    plain_pair(&d);
+    c = duo_client(&d);
+    duo_server(&d)->is_reading = false;
+    c->is_reading = false;
+    duo_send(duo_server(&d), 1000);
+    duo_send(c, 2000);
+    duo_run(&d, BASE_MS(5));
+    assert_int_equal(duo_shutdown(duo_server(&d)), 0);
+    duo_finish(c, false);
+    duo_run(&d, BASE_MS(10));
+    rtcp_session_eof(&c->session, d.now, c->session.live);
+    assert_int_equal(c->session.path, RTCP_PATH_ATTACHED);
+    assert_true(c->session.peer_shut && !rtcp_session_is_at_end(&c->session));
+    duo_server(&d)->is_reading = true;
+    DUO_TRUE(&d, duo_until(&d, client_is_closed, BASE_S(5)));
+    assert_int_equal(c->status, 0);
+    assert_int_equal(c->session.connections, 1);
+    duo_close(&d);
+}
+
 /* What the peer's tombstone says to a late question of before the abort is an echo, no abort of the peer (C5; found by
  * explore-rtcp: a CLOSE and the RESET that overtook it). */
 static void whoever_aborts_is_not_told_that_the_peer_did(void **state)
@@ -495,6 +523,7 @@ int main(void)
         cmocka_unit_test(a_lost_close_of_a_peer_that_exits_is_no_success),
         cmocka_unit_test(an_abort_tells_the_peer),
         cmocka_unit_test(an_abort_without_a_link_is_heard_after_healing),
+        cmocka_unit_test(an_end_that_nobody_reads_to_is_no_break),
         cmocka_unit_test(whoever_aborts_is_not_told_that_the_peer_did),
         cmocka_unit_test(an_abort_is_heard_where_datagrams_are_blocked),
         cmocka_unit_test(a_close_without_reading_is_a_reset_for_the_peer_and_counts_its_bytes),
