@@ -8,7 +8,6 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +70,13 @@ static void close_if_done(struct cat *c)
     }
 }
 
+static void leave_if_over(struct cat *c)
+{
+    if (c->is_over && c->chunk_at == c->chunk_size) { /* what was read is written first, also after an abort */
+        ev_break(c->loop, EVBREAK_ALL);
+    }
+}
+
 /* Something on this side does not work: the peer is told by an abort that not everything was or will be passed on. */
 static void fail(struct cat *c, const char *what, int error)
 {
@@ -82,13 +88,7 @@ static void fail(struct cat *c, const char *what, int error)
     c->chunk_at = 0;
     ev_io_stop(c->loop, &c->output);
     close_stream(c, RTCP_LINGER_ABORT);
-}
-
-static void leave_if_over(struct cat *c)
-{
-    if (c->is_over && c->chunk_at == c->chunk_size) { /* what was read is written first, also after an abort */
-        ev_break(c->loop, EVBREAK_ALL);
-    }
+    leave_if_over(c);
 }
 
 /* ------------------------------------------------------------------------------------------------ input -> stream */
@@ -121,9 +121,10 @@ static void lose_reader(struct cat *c)
     end_input(c);
 }
 
-static void read_input(struct cat *c)
+static void read_input(struct cat *c, bool is_ready)
 {
-    for (int i = 0; i < TURN && c->stream != NULL && !c->has_input_ended && !c->is_closing; i++) {
+    is_ready = is_ready || !c->in.may_block;
+    for (int i = 0; is_ready && i < TURN && c->stream != NULL && !c->has_input_ended && !c->is_closing; i++) {
         struct base_span room;
         int status = rtcp_reserve(c->stream, &room);
         ssize_t n;
@@ -152,9 +153,7 @@ static void read_input(struct cat *c)
             lose_reader(c);
             return;
         }
-        if (c->in.most != SSIZE_MAX) {
-            break; /* the next read could block */
-        }
+        is_ready = !c->in.may_block;
     }
     if (c->stream != NULL && !c->has_input_ended && !c->is_closing) {
         ev_io_start(c->loop, &c->input);
@@ -165,16 +164,23 @@ static void on_input(struct ev_loop *loop, ev_io *w, int events)
 {
     (void)loop;
     (void)events;
-    read_input(w->data);
+    read_input(w->data, true);
 }
 
 /* ------------------------------------------------------------------------------------------------ stream -> output */
 
 /* Writes what waits; false: not all of it, or it failed. */
-static bool write_output(struct cat *c)
+static bool write_output(struct cat *c, bool is_ready)
 {
+    is_ready = is_ready || !c->out.may_block;
     while (c->chunk_at < c->chunk_size) {
-        ssize_t n = cat_pipe_write(&c->out, c->chunk + c->chunk_at, c->chunk_size - c->chunk_at);
+        ssize_t n;
+
+        if (!is_ready) {
+            ev_io_start(c->loop, &c->output);
+            return false;
+        }
+        n = cat_pipe_write(&c->out, c->chunk + c->chunk_at, c->chunk_size - c->chunk_at);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -188,10 +194,7 @@ static bool write_output(struct cat *c)
             return false;
         }
         c->chunk_at += (size_t)n;
-        if (c->out.most != SSIZE_MAX && c->chunk_at < c->chunk_size) {
-            ev_io_start(c->loop, &c->output); /* the next portion could block: ask first */
-            return false;
-        }
+        is_ready = !c->out.may_block;
     }
     ev_io_stop(c->loop, &c->output);
     return true;
@@ -231,7 +234,7 @@ static void read_stream(struct cat *c)
         c->chunk_at = 0;
         c->chunk_size = (size_t)n;
         c->arrived_at = base_clock_now();
-        if (!write_output(c)) {
+        if (!write_output(c, false)) {
             return;
         }
     }
@@ -243,7 +246,7 @@ static void on_output(struct ev_loop *loop, ev_io *w, int events)
 
     (void)loop;
     (void)events;
-    if (write_output(c)) {
+    if (write_output(c, true)) {
         read_stream(c);
         leave_if_over(c);
     }
@@ -260,7 +263,7 @@ static void on_readable(void *user, struct rtcp_stream *stream)
 static void on_writable(void *user, struct rtcp_stream *stream)
 {
     (void)stream;
-    read_input(user);
+    read_input(user, false);
 }
 
 static void on_link(void *user, struct rtcp_stream *stream, bool up)
@@ -310,7 +313,7 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
     c->stream = stream;
     rtcp_stream_set_callbacks(stream, &callbacks, c);
     rtcp_listener_close(listener); /* one stream is all; it can still come back */
-    read_input(c);
+    read_input(c, false);
 }
 
 /* ------------------------------------------------------------------------------------------------ time and signals */
@@ -401,7 +404,7 @@ static int open_stream(struct cat *c)
         stream.service = c->options.service;
         status = rtcp_connect(c->endpoint, c->options.address, &stream, &callbacks, c, &c->stream);
         if (status == 0) {
-            read_input(c);
+            read_input(c, false);
         }
         return status;
     }

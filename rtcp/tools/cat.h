@@ -42,7 +42,7 @@ struct cat_pipe {
     int fd;
     bool is_socket;
     bool is_terminal;
-    size_t most; /* bytes that may be passed at once without blocking */
+    bool may_block; /* passes one portion, and only after the loop said that it is ready */
 };
 
 /* Descriptors 0 to 2 that the caller closed become ones that fail when used, so that no socket gets their number. */

@@ -47,18 +47,14 @@ static bool open_anew(int fd, bool is_input)
 void cat_pipe_open(struct cat_pipe *p, int fd, bool is_input)
 {
     struct stat s;
-    bool can_block;
 
-    *p = (struct cat_pipe){.fd = fd, .most = SSIZE_MAX};
+    *p = (struct cat_pipe){.fd = fd};
     if (fstat(fd, &s) < 0) {
         return;
     }
     p->is_socket = S_ISSOCK(s.st_mode);
     p->is_terminal = isatty(fd) == 1;
-    can_block = S_ISFIFO(s.st_mode) || p->is_terminal;
-    if (can_block && !open_anew(fd, is_input)) {
-        p->most = PIPE_BUF; /* what a pipe that is ready takes without blocking */
-    }
+    p->may_block = (S_ISFIFO(s.st_mode) || p->is_terminal) && !open_anew(fd, is_input);
 }
 
 ssize_t cat_pipe_read(const struct cat_pipe *p, void *at, size_t size)
@@ -68,7 +64,7 @@ ssize_t cat_pipe_read(const struct cat_pipe *p, void *at, size_t size)
 
 ssize_t cat_pipe_write(const struct cat_pipe *p, const void *at, size_t size)
 {
-    size = size < p->most ? size : p->most;
+    size = p->may_block && size > PIPE_BUF ? PIPE_BUF : size; /* what a pipe that is ready takes */
     return p->is_socket ? send(p->fd, at, size, MSG_DONTWAIT | MSG_NOSIGNAL) : write(p->fd, at, size);
 }
 

@@ -26,15 +26,17 @@ def noise(size, seed=1):
 
 
 class Cat:
-    """stdin, stdout: as subprocess takes them. The default is no input and output that is collected in .out."""
+    """stdin, stdout: as subprocess takes them. The default is no input and output that is collected in .out.
 
-    def __init__(self, host, *words, stdin=subprocess.DEVNULL, stdout=None):
+    by: a program that runs it."""
+
+    def __init__(self, host, *words, stdin=subprocess.DEVNULL, stdout=None, by=()):
         self.name = f"rtcp-cat in {host.name}"
         self.events = []
         self.news = threading.Condition()
         self.out = b""
         is_collected = stdout is None
-        self.process = host.start([CAT, "--log", "json", *words], stdin=stdin, stderr=subprocess.PIPE,
+        self.process = host.start([*by, CAT, "--log", "json", *words], stdin=stdin, stderr=subprocess.PIPE,
                                   stdout=subprocess.PIPE if is_collected else stdout)
         self.threads = [threading.Thread(target=self._read_events, daemon=True)]
         if is_collected:

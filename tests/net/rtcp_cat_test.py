@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import termios
+import threading
 
 import catparty
 import netlab
@@ -171,6 +172,36 @@ def test_shared_pipes_stay_blocking():
         client.finish()
         os.close(in_reader)
         os.close(out_reader)
+
+
+def test_pipes_that_cannot_be_opened_anew_do_not_block_it():
+    """As behind sudo, where pipes are of another user: portions, each after the loop said that one passes."""
+    data = catparty.noise(MIB)
+    with netlab.open_lab(hosts=1) as lab:
+        a = lab.hosts[0]
+        weak = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+        in_reader, in_writer = os.pipe()
+        out_reader, out_writer = os.pipe()
+        for fd in (in_reader, out_reader):
+            os.fchmod(fd, 0)
+        server = catparty.listen(a, stdout=out_writer, by=weak)
+        client = catparty.connect(a, a, "--progress", stdin=in_reader, by=weak)
+        os.close(out_writer)
+        os.close(in_reader)
+        client.wait("life while nothing comes in", 10, lambda e: e["event"] == "progress")
+        for cat, fd in ((client, 0), (server, 1)):
+            flags = pathlib.Path(f"/proc/{cat.process.pid}/fdinfo/{fd}").read_text().split("flags:")[1].split()[0]
+            assert not int(flags, 8) & os.O_NONBLOCK, "it was opened anew: nothing is tested here"
+        os.write(in_writer, data[:1000])
+        client.wait("bytes that arrived", 10, lambda e: e["event"] == "progress" and e["sent"] == 1000
+                    and e["unacknowledged"] == 0)
+        feeding = threading.Thread(target=lambda: (os.fdopen(in_writer, "wb").write(data[1000:])), daemon=True)
+        feeding.start()
+        client.wait("life while nothing goes out", 10, lambda e: e["event"] == "progress" and e["sent"] > 1000)
+        with os.fdopen(out_reader, "rb") as out:
+            assert out.read() == data
+        server.finish()
+        client.finish()
 
 
 def test_a_terminal():
