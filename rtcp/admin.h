@@ -10,8 +10,8 @@
  *   sessions   one line for each stream: id, role ("client" or "server"), state (as enum rtcp_state, without prefix),
  *              peer, service (the name expected or served, as its hash; not before it is known), confirmed, sent,
  *              received, unacknowledged, oldest (age of the oldest unacknowledged byte), blocked_send,
- *              blocked_receive, repeated, connections, attempt, disconnected, round_trip, silent, evidence, ring,
- *              incarnation (of the own endpoint) and peer_incarnation
+ *              blocked_receive, repeated, connections, attempt, disconnected, round_trip, silent, evidence, ring
+ *              (now) and ring_max, incarnation (of the own endpoint) and peer_incarnation
  *   stats      one line for each endpoint: incarnation and the counters of struct rtcp_stats
  *
  * The file has mode 0600, and only the same user and root are answered. Nothing can be changed through the socket. At

@@ -74,7 +74,8 @@ static void show_stream(const struct rtcp_stream *stream, struct base_admin_answ
     base_admin_time(answer, "round_trip", info.round_trip);
     base_admin_time(answer, "silent", info.silent);
     base_admin_text(answer, "evidence", evidence_name(s->evidence));
-    base_admin_number(answer, "ring", s->out.ring.size);
+    base_admin_number(answer, "ring", info.ring);
+    base_admin_number(answer, "ring_max", info.ring_max);
     base_admin_hex(answer, "incarnation", stream->endpoint->incarnation);
     base_admin_hex(answer, "peer_incarnation", info.peer_incarnation);
     base_admin_end(answer);

@@ -83,6 +83,22 @@ def test_options_of_the_ring():
     shape("stream", "--sendfile", "--face", "blocking", "--size", "64k")
 
 
+def test_its_streams_are_shown_while_it_runs():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "admin"
+        running = subprocess.Popen([PERF, "--test", "rr", "--against", "none", "--pairs", "1", "--seconds", "2",
+                                    "--port", "7811", "--admin", path], stdout=subprocess.PIPE)
+
+        def look():
+            done = subprocess.run([TOOLS / "rtcp-ss", "--json", path], capture_output=True, text=True)
+            return [json.loads(line) for line in done.stdout.splitlines()]
+
+        found = netlab.wait_for(look, 10, "a stream")
+        assert len(found) == 1 and found[0]["role"] == "client" and found[0]["peer"] == "127.0.0.1:7811", found
+        running.communicate(timeout=20)
+        assert running.returncode == 0 and not path.exists()
+
+
 def test_pinned():
     shape("rr", "--pin", f"{min(os.sched_getaffinity(0))},{max(os.sched_getaffinity(0))}")
 
