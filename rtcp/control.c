@@ -97,11 +97,18 @@ static void count_question(struct rtcp_session *s, base_time now)
     rtcp_route_asked(s->route, now);
 }
 
+/* Client: the first PROBE of an opening only confirms it and teaches our address; a CLOSE or REQACK does, too. */
+static bool is_too_early(const struct rtcp_session *s, base_time now)
+{
+    return s->opt.is_client && !s->is_confirmed && s->pulse.probed_at == 0 && s->eof_at == 0 && !s->has_probe_data &&
+           now < s->attached_at + RTCP_CONFIRM_AFTER;
+}
+
 void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate)
 {
     struct rtcp_pending *p;
 
-    if (s->route == NULL || (!to_candidate && !rtcp_route_is_valid(s->route))) {
+    if (s->route == NULL || (!to_candidate && !rtcp_route_is_valid(s->route)) || is_too_early(s, now)) {
         return;
     }
     if (!to_candidate) {
@@ -544,6 +551,9 @@ static base_time probe_due(const struct rtcp_session *s)
     }
     if (!rtcp_route_is_valid(s->route)) {
         return is_candidate_wanted(s) ? s->pulse.probed_at + RTCP_PROBE_SILENCE : BASE_NEVER;
+    }
+    if (s->opt.is_client && !s->is_confirmed && s->pulse.probed_at == 0) {
+        return s->attached_at + RTCP_CONFIRM_AFTER;
     }
     if (rtcp_session_is_busy(s)) {
         return rtcp_pulse_due(&s->pulse, s->route);

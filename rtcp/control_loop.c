@@ -188,8 +188,8 @@ void rtcp_control_received(struct rtcp_endpoint *endpoint, struct base_bytes dat
         }
         handle_message(endpoint, &c, now);
     }
-    rtcp_control_flush(endpoint);
     endpoint->source = NULL;
+    rtcp_control_flush(endpoint);
 }
 
 /* The address of ours that a datagram was sent to. */

@@ -51,6 +51,7 @@
 #define RTCP_COURIER_ROOM    4096u        /* bytes that wait to be written on one; more is lost, as datagrams are */
 #define RTCP_COURIER_JUNK    65536u       /* bytes without an authentic message among them: it is closed */
 
+#define RTCP_CONFIRM_AFTER   BASE_MS(50) /* client: the first PROBE of an opening: a short stream needs none */
 #define RTCP_UNHEARD         BASE_S(3)   /* no probe was ever answered: the client resumes, which confirms */
 #define RTCP_UNCONFIRMED_MAX BASE_S(30)  /* an unconfirmed and disconnected session is dropped */
 #define RTCP_LINGER_MAX      BASE_S(600) /* background closing without contact */

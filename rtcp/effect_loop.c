@@ -87,6 +87,7 @@ static void perform_thaw(struct rtcp_stream *stream, uint32_t attempt, base_time
 
     if (link != NULL && link->attempt == attempt && link->state == RTCP_LINK_FROZEN) {
         link->state = RTCP_LINK_STREAM;
+        link->is_corked = false;
         if (!stream->is_paused && !stream->session.closed) {
             rtcp_link_unpause(link);
         }
@@ -153,6 +154,9 @@ static void perform_message(struct rtcp_stream *stream, const struct rtcp_effect
         to = *endpoint->source;
     } else if (route != NULL) {
         to.peer = e->kind == RTCP_EFFECT_PROBE_TO ? route->candidate : route->to;
+    }
+    if (endpoint->source != NULL && rtcp_address_equal(&to.peer, &endpoint->source->peer)) {
+        to.local = endpoint->source->local; /* one datagram holds it and the answers */
     }
     if (to.peer.family != 0) {
         rtcp_control_send(endpoint, &to, e->bytes, e->size);

@@ -95,6 +95,18 @@ static uint64_t random_number(void)
     return number;
 }
 
+/* Bytes for nonces and seeds, many at a time; each is used once and forgotten. */
+static void take_random(struct rtcp_endpoint *endpoint, void *out, size_t size)
+{
+    if (endpoint->random_left < size) {
+        randombytes_buf(endpoint->random, sizeof endpoint->random);
+        endpoint->random_left = sizeof endpoint->random;
+    }
+    endpoint->random_left -= size;
+    base_copy(out, endpoint->random + endpoint->random_left, size);
+    base_zero(endpoint->random + endpoint->random_left, size);
+}
+
 void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
                                    struct rtcp_session_options *ret)
 {
@@ -106,11 +118,14 @@ void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct 
     ret->linger_max = o->linger_max;
     ret->incarnation = endpoint->incarnation;
     ret->id = rtcp_registry_next_id(&endpoint->registry);
-    ret->seed = endpoint->options.seed == 0 ? random_number() : base_rng_next(&endpoint->rng);
+    take_random(endpoint, &ret->seed, sizeof ret->seed);
+    if (endpoint->options.seed != 0) {
+        ret->seed = base_rng_next(&endpoint->rng);
+    }
     ret->shared = &endpoint->shared;
     ret->ring_source = o->sendfile ? base_ringmem_pages() : base_ringmem_system();
     ret->trace = &endpoint->options.trace;
-    randombytes_buf(ret->nonce, sizeof ret->nonce);
+    take_random(endpoint, ret->nonce, sizeof ret->nonce);
 }
 
 /* ------------------------------------------------------------------------------------------------ the turn */
@@ -144,6 +159,26 @@ static struct rtcp_stream *take_ready(struct rtcp_endpoint *e)
     return stream;
 }
 
+/* Answers of handshakes go out with what the callbacks sent. */
+static void uncork(struct rtcp_stream *stream)
+{
+    bool is_corked =
+        (stream->live != NULL && stream->live->is_corked) || (stream->trying != NULL && stream->trying->is_corked);
+    base_time now;
+
+    if (!is_corked) {
+        return;
+    }
+    now = base_clock_now();
+    if (stream->trying != NULL) {
+        rtcp_link_uncork(stream->trying, now);
+    }
+    if (stream->live != NULL) {
+        rtcp_link_uncork(stream->live, now);
+    }
+    rtcp_stream_pump(stream, now);
+}
+
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
 {
     struct rtcp_stream *last = endpoint->ready_last;
@@ -159,7 +194,9 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
         if (stream->session.pending_count > 0) {
             rtcp_stream_pump(stream, base_clock_now());
         }
-        (void)rtcp_stream_run_callbacks(stream);
+        if (!rtcp_stream_run_callbacks(stream)) {
+            uncork(stream);
+        }
         if (is_last) {
             break;
         }

@@ -153,9 +153,6 @@ static void accepted(struct rtcp_session *s, base_time now, const struct rtcp_wi
     rtcp_session_acked_upto(s, now, received);
     /* Early bytes of this very connection lie behind the OPEN already; of an older one they are in `received`. */
     rtcp_path_attach(s, now, s->attempt, received + s->early_written);
-    if (s->route != NULL) {
-        rtcp_control_probe(s, now, false);
-    }
 }
 
 static void resumed(struct rtcp_session *s, base_time now, const struct rtcp_wire_answer *a, struct base_bytes raw)

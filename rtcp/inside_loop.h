@@ -66,6 +66,8 @@ struct rtcp_link {
     bool is_eof;
     bool fin_sent;
     bool is_half_open;
+    bool is_corked;  /* the answer of a handshake waits for what the callbacks of this turn will send */
+    bool is_hurried; /* rtcp_link_hurry was called */
     struct rtcp_address peer;
 
     uint8_t out[RTCP_WIRE_REQUEST + RTCP_WIRE_CONFIRM]; /* handshake bytes that go before the stream */
@@ -192,6 +194,9 @@ struct rtcp_endpoint {
     struct rtcp_source datagram_to;
     const struct rtcp_source *source; /* of the message being handled */
 
+    uint8_t random[256]; /* fresh random bytes, the first `random_left` of them not yet used */
+    size_t random_left;
+
     struct rtcp_stats stats;
 
     /* The blocking face: its lock is given back around system calls of the control port. NULL: nobody shares this. */
@@ -202,6 +207,11 @@ struct rtcp_endpoint {
 
 /* ------------------------------------------------------------------------------------------------ link_loop.c */
 
+/* Small writes leave at once. A connection that came in has it from its listening socket. */
+void rtcp_link_no_delay(int fd);
+/* The kernel repeats at least once a second: set when a timer looks at the connection; short ones are spared the call.
+ */
+void rtcp_link_hurry(struct rtcp_link *link);
 /* What an errno says about the peer: enum rtcp_evidence or -1. */
 int rtcp_link_evidence(int error);
 /* Tells the session, or drops a handshake that belongs to none. */
@@ -225,6 +235,8 @@ int rtcp_link_flush_out(struct rtcp_link *link);
 void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, uint32_t early);
 /* Carries the stream from now on; CONFIRM (or NULL) goes before its next byte. */
 void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm);
+/* The turn is over: an answer that waited goes out, together with what the callbacks sent. */
+void rtcp_link_uncork(struct rtcp_link *link, base_time now);
 /* Writes what is to be written; false: the connection is broken (already told to the session). */
 bool rtcp_link_flush(struct rtcp_link *link, base_time now);
 /* Sends a REFUSE, then closes in order. */

@@ -19,14 +19,22 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events);
 
 /* ------------------------------------------------------------------------------------------------ birth and end */
 
-static void set_options(int fd)
+void rtcp_link_no_delay(int fd)
 {
     int one = 1;
-    int rto_max_ms = 1000;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS_OPTION, &rto_max_ms,
-               sizeof rto_max_ms); /* not everywhere; a second net */
+}
+
+void rtcp_link_hurry(struct rtcp_link *link)
+{
+    int rto_max_ms = 1000;
+
+    if (!link->is_hurried) {
+        link->is_hurried = true;
+        setsockopt(link->fd, IPPROTO_TCP, TCP_RTO_MAX_MS_OPTION, &rto_max_ms,
+                   sizeof rto_max_ms); /* not everywhere; a second net */
+    }
 }
 
 static struct rtcp_link *link_new(struct rtcp_endpoint *endpoint, int fd, enum rtcp_link_state state)
@@ -41,7 +49,6 @@ static struct rtcp_link *link_new(struct rtcp_endpoint *endpoint, int fd, enum r
     link->fd = fd;
     link->state = state;
     link->began_at = base_clock_now();
-    set_options(fd);
     ev_io_init(&link->reader, on_readable, fd, EV_READ);
     ev_io_init(&link->writer, on_writable, fd, EV_WRITE);
     ev_init(&link->timer, on_timer);
@@ -86,6 +93,7 @@ struct rtcp_link *rtcp_link_connect(struct rtcp_stream *stream, uint32_t attempt
         close(fd);
         return NULL;
     }
+    rtcp_link_no_delay(fd);
     link = link_new(stream->endpoint, fd, RTCP_LINK_CONNECTING);
     if (link != NULL) {
         link->stream = stream;

@@ -249,6 +249,7 @@ static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
         struct sockaddr_storage from;
         struct rtcp_address peer;
+        struct rtcp_link *link;
         socklen_t size = sizeof from;
         int fd = accept4(listener->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -261,7 +262,10 @@ static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
         }
         listener->endpoint->stats.connections_accepted++;
         rtcp_address_from_sock(&from, &peer);
-        (void)rtcp_link_accepted(listener, fd, &peer);
+        link = rtcp_link_accepted(listener, fd, &peer);
+        if (link != NULL) {
+            rtcp_link_read_request(link, link->began_at); /* on short ways it is here already */
+        }
     }
     rtcp_endpoint_turn(listener->endpoint);
 }
@@ -329,6 +333,7 @@ static int open_socket(const struct rtcp_address *at, int backlog, struct rtcp_a
     if (at->family == 6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     }
+    rtcp_link_no_delay(fd); /* those that are accepted inherit it */
     if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, backlog) < 0) {
         int error = errno;
 

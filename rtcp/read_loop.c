@@ -29,9 +29,9 @@ static int read_exactly(struct rtcp_link *link, size_t total)
     return 1;
 }
 
-/* Reads one handshake message and not a byte more: what follows belongs to the stream. As read_exactly, and -2 for
- * nonsense, -3 for another version. */
-static int read_message(struct rtcp_link *link)
+/* Reads one handshake message and not a byte more: what follows belongs to the stream. In our version it has at least
+ * `least` bytes, which are read at one go. As read_exactly, and -2 for nonsense, -3 for another version. */
+static int read_message(struct rtcp_link *link, size_t least)
 {
     for (;;) {
         size_t total;
@@ -41,10 +41,10 @@ static int read_message(struct rtcp_link *link)
         if (rtcp_wire_total((struct base_bytes){link->in, link->in_size}, &total, &version) < 0) {
             return -2;
         }
-        if (link->in_size >= RTCP_WIRE_PREFIX && link->in_size == total) {
+        if (link->in_size >= RTCP_WIRE_PREFIX && link->in_size >= total) {
             return version == RTCP_WIRE_VERSION ? 1 : -3;
         }
-        done = read_exactly(link, total);
+        done = read_exactly(link, link->in_size < least && total < least ? least : total);
         if (done != 1) {
             /* Look at what is there: nonsense is dropped at its first bytes, not when it has become long enough. */
             return done == 0 && rtcp_wire_total((struct base_bytes){link->in, link->in_size}, &total, &version) < 0
@@ -57,7 +57,7 @@ static int read_message(struct rtcp_link *link)
 void rtcp_link_read_answer(struct rtcp_link *link, base_time now)
 {
     struct rtcp_session *s = &link->stream->session;
-    int done = read_message(link);
+    int done = read_message(link, RTCP_WIRE_ANSWER);
 
     if (done == 1) {
         ev_io_stop(link->endpoint->loop, &link->reader);
@@ -71,7 +71,7 @@ void rtcp_link_read_answer(struct rtcp_link *link, base_time now)
 
 void rtcp_link_read_request(struct rtcp_link *link, base_time now)
 {
-    int done = read_message(link);
+    int done = read_message(link, RTCP_WIRE_REQUEST);
 
     if (done == 1) {
         ev_io_stop(link->endpoint->loop, &link->reader);
@@ -187,6 +187,7 @@ void rtcp_link_observe(struct rtcp_link *link, base_time now)
     if (link->shared != NULL && !rtcp_share_is_quiet(link->stream)) {
         return;
     }
+    rtcp_link_hurry(link);
     if (link->state == RTCP_LINK_STREAM && ioctl(link->fd, SIOCOUTQ, &held) == 0 &&
         ioctl(link->fd, FIONREAD, &unread) == 0) {
         rtcp_session_observe(&link->stream->session, now, held > 0 ? (uint64_t)held : 0,

@@ -136,6 +136,14 @@ static void settle_confirmation(struct rtcp_stream *stream)
     }
 }
 
+/* The answers to one datagram share one: whoever handles it sends them in the end. */
+static void flush_datagram(struct rtcp_stream *stream, bool is_urgent)
+{
+    if (stream->endpoint->source == NULL || is_urgent) {
+        rtcp_control_flush(stream->endpoint);
+    }
+}
+
 void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
 {
     struct rtcp_effect e;
@@ -144,7 +152,7 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
         rtcp_effect_perform(stream, &e, now);
     }
     settle_confirmation(stream);
-    rtcp_control_flush(stream->endpoint); /* a HALF_CLOSE or CLOSE goes before the FIN */
+    flush_datagram(stream, rtcp_session_is_fin_due(&stream->session)); /* a HALF_CLOSE or CLOSE goes before the FIN */
     if (stream->live != NULL && stream->live->state == RTCP_LINK_STREAM && !ev_is_active(&stream->live->writer)) {
         if (!rtcp_link_flush(stream->live, now)) {
             while (rtcp_session_poll(&stream->session, &e)) {
@@ -152,7 +160,7 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
             }
         }
     }
-    rtcp_control_flush(stream->endpoint);
+    flush_datagram(stream, false);
     arm(stream, now);
 }
 

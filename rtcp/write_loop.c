@@ -8,6 +8,8 @@
 #include "rtcp/pages_loop.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #define REFUSED_S 1.
 
@@ -26,7 +28,24 @@ static int flush_out(struct rtcp_link *link)
     return 1;
 }
 
-/* Early bytes of an opening, straight from the ring's start. */
+/* Handshake bytes and the ring bytes behind them in one call, one segment: the ring bytes written, or -1. */
+static ssize_t send_both(struct rtcp_link *link, struct base_bytes ring)
+{
+    struct iovec pieces[2] = {{link->out + link->out_sent, link->out_size - link->out_sent},
+                              {(void *)(uintptr_t)ring.data, ring.size}};
+    struct msghdr m = {.msg_iov = pieces, .msg_iovlen = 2};
+    ssize_t n = sendmsg(link->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    size_t head;
+
+    if (n < 0) {
+        return -1;
+    }
+    head = (size_t)n < pieces[0].iov_len ? (size_t)n : pieces[0].iov_len;
+    link->out_sent += head;
+    return n - (ssize_t)head;
+}
+
+/* Early bytes of an opening, straight from the ring's start, behind what is left of the OPEN. */
 static int flush_early(struct rtcp_link *link)
 {
     struct rtcp_session *s = &link->stream->session;
@@ -34,7 +53,8 @@ static int flush_early(struct rtcp_link *link)
     while (link->early_left > 0) {
         struct base_bytes from = rtcp_outbox_from(&s->out, s->opt.first_offset + s->early_written);
         size_t size = from.size < link->early_left ? from.size : link->early_left;
-        ssize_t n = send(link->fd, from.data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = link->out_sent < link->out_size ? send_both(link, (struct base_bytes){from.data, size})
+                                                    : send(link->fd, from.data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (n < 0) {
             return errno == EAGAIN || errno == EINTR ? 0 : -1;
@@ -42,7 +62,7 @@ static int flush_early(struct rtcp_link *link)
         rtcp_session_sent_early(s, (size_t)n);
         link->early_left -= (uint32_t)n;
     }
-    return 1;
+    return flush_out(link);
 }
 
 int rtcp_link_flush_out(struct rtcp_link *link)
@@ -82,21 +102,21 @@ static int flush_stream(struct rtcp_link *link, base_time now)
     struct rtcp_session *s = &link->stream->session;
 
     for (;;) {
-        int done = rtcp_link_flush_out(link);
-        struct base_bytes next;
+        struct base_bytes next = rtcp_session_next(s, link->attempt);
+        bool is_both = next.size > 0 && link->out_sent < link->out_size && !link->confirm_pending;
+        int done = is_both ? 1 : rtcp_link_flush_out(link);
         ssize_t n;
 
         if (done != 1) {
             return done;
         }
-        next = rtcp_session_next(s, link->attempt);
         if (link->confirm_pending && next.size > link->early_left) {
             next.size = link->early_left;
         }
         if (next.size == 0) {
             return 1;
         }
-        n = write_ring(link, next);
+        n = is_both ? send_both(link, next) : write_ring(link, next);
         if (n < 0) {
             return errno == EAGAIN || errno == EINTR ? 0 : -1;
         }
@@ -109,7 +129,8 @@ static int flush_stream(struct rtcp_link *link, base_time now)
 
 static int flush_some(struct rtcp_link *link, base_time now)
 {
-    int done = flush_out(link);
+    bool is_stream = link->stream != NULL && (link->state == RTCP_LINK_WAITING || link->state == RTCP_LINK_STREAM);
+    int done = is_stream ? 1 : flush_out(link); /* the others take it along */
 
     if (done == 1 && link->state == RTCP_LINK_REFUSED && !link->fin_sent) {
         link->fin_sent = true;
@@ -128,12 +149,21 @@ static int flush_some(struct rtcp_link *link, base_time now)
     return done;
 }
 
+void rtcp_link_uncork(struct rtcp_link *link, base_time now)
+{
+    if (link->is_corked) {
+        link->is_corked = false;
+        (void)rtcp_link_flush(link, now);
+    }
+}
+
 bool rtcp_link_flush(struct rtcp_link *link, base_time now)
 {
     struct ev_loop *loop = link->endpoint->loop;
     int done;
 
-    if (link->state == RTCP_LINK_CONNECTING || link->state == RTCP_LINK_FROZEN || link->state == RTCP_LINK_CLOSED) {
+    if (link->is_corked || link->state == RTCP_LINK_CONNECTING || link->state == RTCP_LINK_FROZEN ||
+        link->state == RTCP_LINK_CLOSED) {
         return true;
     }
     if (link->shared != NULL) {
@@ -159,6 +189,10 @@ void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, 
     link->out_size = size;
     link->out_sent = 0;
     link->early_left = early;
+    if (link->listener != NULL && link->stream->share == NULL) {
+        link->is_corked = true; /* it goes out at the end of the turn, with what the application answers */
+        rtcp_endpoint_make_ready(link->stream);
+    }
     if (link->state == RTCP_LINK_CONNECTING) {
         link->state = RTCP_LINK_WAITING;
         ev_io_start(link->endpoint->loop, &link->reader);
@@ -168,6 +202,16 @@ void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, 
         ev_io_start(link->endpoint->loop, &link->reader);
     }
     (void)rtcp_link_flush(link, base_clock_now());
+}
+
+/* Bytes that came with the handshake need no event of the kernel. */
+static void look(struct rtcp_link *link)
+{
+    int unread = 0;
+
+    if (link->confirm_in == 0 && ioctl(link->fd, FIONREAD, &unread) == 0 && unread > 0) {
+        rtcp_stream_report(link->stream, RTCP_REPORT_READABLE);
+    }
 }
 
 void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
@@ -187,6 +231,7 @@ void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
         rtcp_share_attach(link);
     } else if (!link->stream->session.closed && !link->stream->is_paused) {
         ev_io_start(link->endpoint->loop, &link->reader);
+        look(link);
     } else {
         ev_io_stop(link->endpoint->loop, &link->reader);
     }

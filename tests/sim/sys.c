@@ -289,12 +289,32 @@ ssize_t __wrap_recv(int fd, void *data, size_t size, int flags)
     return s->state == SIM_OPEN ? fail(EAGAIN) : fail(ENOTCONN);
 }
 
+static ssize_t send_pieces(int fd, const struct msghdr *m, int flags)
+{
+    ssize_t all = 0;
+
+    for (size_t i = 0; i < m->msg_iovlen; i++) {
+        ssize_t n = __wrap_send(fd, m->msg_iov[i].iov_base, m->msg_iov[i].iov_len, flags);
+
+        if (n < 0) {
+            return all > 0 ? all : n;
+        }
+        all += n;
+        if ((size_t)n < m->msg_iov[i].iov_len) {
+            break;
+        }
+    }
+    return all;
+}
+
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct sim_sock *s = sim_sock_of(fd);
 
-    (void)flags;
-    CHECK(s->kind == SIM_UDP && m->msg_iovlen == 1);
+    if (s->kind == SIM_TCP) {
+        return send_pieces(fd, m, flags);
+    }
+    CHECK(m->msg_iovlen == 1);
     if (s->error != 0) {
         return fail(take_error(s, 0));
     }
