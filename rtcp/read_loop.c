@@ -29,27 +29,37 @@ static int read_exactly(struct rtcp_link *link, size_t total)
     return 1;
 }
 
+/* What was read of a handshake message so far: 1 whole, 0 not yet, -2 nonsense, -3 whole and of another version; and
+ * how long it is, as far as is known. */
+static int judge_message(const struct rtcp_link *link, size_t *ret_total)
+{
+    uint8_t version;
+
+    if (rtcp_wire_total((struct base_bytes){link->in, link->in_size}, ret_total, &version) < 0) {
+        return -2;
+    }
+    if (link->in_size < RTCP_WIRE_PREFIX || link->in_size < *ret_total) {
+        return 0;
+    }
+    return version == RTCP_WIRE_VERSION ? 1 : -3;
+}
+
 /* Reads one handshake message and not a byte more: what follows belongs to the stream. In our version it has at least
- * `least` bytes, which are read at one go. As read_exactly, and -2 for nonsense, -3 for another version. */
+ * `least` bytes, which are read at one go. As read_exactly, and -2 for nonsense, at its first bytes, and -3. */
 static int read_message(struct rtcp_link *link, size_t least)
 {
     for (;;) {
-        size_t total;
-        uint8_t version;
+        size_t total = 0;
+        int judged = judge_message(link, &total);
         int done;
 
-        if (rtcp_wire_total((struct base_bytes){link->in, link->in_size}, &total, &version) < 0) {
-            return -2;
-        }
-        if (link->in_size >= RTCP_WIRE_PREFIX && link->in_size >= total) {
-            return version == RTCP_WIRE_VERSION ? 1 : -3;
+        if (judged != 0) {
+            return judged;
         }
         done = read_exactly(link, link->in_size < least && total < least ? least : total);
         if (done != 1) {
-            /* Look at what is there: nonsense is dropped at its first bytes, not when it has become long enough. */
-            return done == 0 && rtcp_wire_total((struct base_bytes){link->in, link->in_size}, &total, &version) < 0
-                       ? -2
-                       : done;
+            judged = judge_message(link, &total);
+            return judged == 0 || (judged == -2 && done < 0) ? done : judged;
         }
     }
 }
