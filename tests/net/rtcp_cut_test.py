@@ -5,6 +5,7 @@ Properties: design 2.1 (nothing lost or repeated, no timer ends a stream), secti
 
 import os
 
+import loadparty
 import netlab
 import nettest
 import party
@@ -14,6 +15,8 @@ SIZE = (64 if IS_LONG else 16) << 20
 RATE = 16 << 20
 CUT_SECONDS = 30 if IS_LONG else 2
 DROP_LIMIT = 0.3  # seconds after the heal; IP packets were lost
+NO_UDP_LIMIT = 3.0    # seconds until control messages have found another way, and did what they had to
+NO_UDP_SETTLED = 1.0  # ... when they know it already
 LINK_LIMIT = 1.3  # frames were lost, so the kernel asks for neighbours once a second
 
 
@@ -129,7 +132,7 @@ def test_a_cut_while_the_stream_closes():
 
 
 def test_udp_blocked_all_the_time():
-    """Without control messages RESUME is the acknowledgement: slow, but nothing is lost and it ends in order."""
+    """Control messages find another way (CONTROL connections): nothing is lost, and it is not slow."""
     with netlab.open_lab(hosts=2) as lab:
         a, b = lab.hosts
         lab.cut(b, "udp")
@@ -138,6 +141,54 @@ def test_udp_blocked_all_the_time():
         totals = server.finish(90), client.finish(90)
         party.check_same(*totals, 4 << 20)
         print(f"    4 MiB each way without UDP: {totals[1]['seconds']:.1f} s, {totals[1]['connections']} connections")
+        assert totals[1]["seconds"] <= NO_UDP_LIMIT
+
+
+def exchange(parties, size):
+    """So many bytes each way; returns the seconds until both sides know that everything arrived."""
+    marks = [one.await_flow(size) for one in parties]
+    start = netlab.now()
+    for one in parties:
+        one.say(f"send {size}")
+    for one, mark in zip(parties, marks):
+        one.flowing(mark, 20)
+    for one in parties:
+        one.until("everything to be acknowledged", 20, lambda s: s["unacknowledged"] == 0)
+    return netlab.now() - start
+
+
+def without_udp(is_from_the_start):
+    with netlab.open_lab(hosts=2) as lab:
+        a, b = lab.hosts
+        if is_from_the_start:
+            lab.cut(b, "udp")
+        server = loadparty.serve(a)
+        client = loadparty.drive(b, a)
+        parties = server, client
+        client.open(1)
+        server.until("the session", 10, lambda s: s["sessions"] == 1)
+        first = exchange(parties, 1000)
+        lab.cut(b, "udp")
+        second = exchange(parties, 1000)
+        third = exchange(parties, 1000)
+        marks = [one.mark() for one in parties]
+        start = netlab.now()
+        client.say("close")
+        for one, mark in zip(parties, marks):
+            done = one.wait("the end", 20, lambda e: e["event"] == "all_closed", mark)
+            assert done["well"] == 1, done
+        closed = netlab.now() - start
+        print(f"    acknowledged after {first:.2f}, {second:.2f} and {third:.2f} s, closed in {closed:.2f} s; "
+              f"load {os.getloadavg()[0]:.1f}")
+        assert max(first, second, closed) <= NO_UDP_LIMIT and third <= NO_UDP_SETTLED
+
+
+def test_acknowledging_and_closing_where_udp_was_always_blocked():
+    without_udp(True)
+
+
+def test_acknowledging_and_closing_when_udp_is_blocked_in_mid_stream():
+    without_udp(False)
 
 
 def test_udp_blocked_for_a_while():

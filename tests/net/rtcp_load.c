@@ -373,6 +373,8 @@ static void mark(struct load *l, uint64_t size)
 /* A session leaves the list in its on_closed only, and that never runs inside a call. */
 static void for_each(struct load *l, const char *word, uint64_t n)
 {
+    uint64_t closed = 0;
+
     for (uint32_t i = 0; i < l->count; i++) {
         struct session *s = l->all[i];
         if (strcmp(word, "send") == 0) {
@@ -383,7 +385,8 @@ static void for_each(struct load *l, const char *word, uint64_t n)
             session_send(s);
         } else if (strcmp(word, "read") == 0) {
             session_read(s);
-        } else if (strcmp(word, "close") == 0 || strcmp(word, "abort") == 0) {
+        } else if ((strcmp(word, "close") == 0 || strcmp(word, "abort") == 0) && !s->is_closing &&
+                   (n == 0 || closed++ < n)) {
             session_close(s, word[0] == 'a' ? RTCP_LINGER_ABORT : RTCP_LINGER_BACKGROUND);
         }
     }
@@ -439,7 +442,7 @@ static void on_command(struct ev_loop *loop, ev_io *watcher, int events)
 
 static const char help[] =
     "usage: rtcp-load serve|drive ADDRESS [--ring N] [--idle-probe S] [--service NAME] [--echo] [--retry]\n"
-    "commands on stdin: open N, send N (bytes, each), read 0|1, shut, close, abort, mark N, stats, quit\n";
+    "commands on stdin: open N, send N (bytes, each), read 0|1, shut, close [N], abort [N], mark N, stats, quit\n";
 
 static bool take_option(struct load *l, int option)
 {

@@ -46,8 +46,12 @@ def exchange(server, client, size, seconds):
 
 
 def close_all(server, client, count):
+    """A thousand at a time: a server remembers 4096 closed sessions, for those that did not hear of it yet."""
     marks = server.mark(), client.mark()
     start = netlab.now()
+    for left in range(count - 1000, 0, -1000):
+        client.say("close 1000")
+        client.until("a thousand to be closed", 60, lambda s, left=left: s["sessions"] <= left)
     client.say("close")
     for one, mark in zip((server, client), marks):
         done = one.wait("all closed", 60, lambda e: e["event"] == "all_closed", mark)
@@ -56,8 +60,10 @@ def close_all(server, client, count):
         print(f"    {count} closed in {netlab.now() - start:.2f} s")
 
 
-def heal_together(kind, seconds, count, limit):
+def heal_together(kind, seconds, count, limit, udp_is_blocked=False):
     with netlab.open_lab(hosts=2) as lab:
+        if udp_is_blocked:
+            lab.cut(lab.hosts[0], "udp")
         server, client, _ = both(lab, count, "--ring", 65536)
         exchange(server, client, 1000, 30)
         lab.cut(lab.hosts[1], kind)
@@ -97,6 +103,12 @@ def test_1000_sessions_heal_together_after_30_s():
 @nettest.only_with_all
 def test_1000_sessions_heal_together_after_resets():
     heal_together("rst", 5, 1000, 2.5)
+
+
+@nettest.only_with_all
+def test_1000_sessions_heal_together_without_udp():
+    """The control messages of all of them share one CONTROL connection."""
+    heal_together("drop", 5, 1000, 2.5, udp_is_blocked=True)
 
 
 def cost(count):
