@@ -25,5 +25,6 @@ struct sim_arena {
 extern const struct sim_arena sim_arena_streams;
 extern const struct sim_arena sim_arena_group;
 extern const struct sim_arena sim_arena_order;
+extern const struct sim_arena sim_arena_threads;
 
 #endif

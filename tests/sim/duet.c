@@ -63,6 +63,9 @@ void duet_close_end(int conn, int side, bool is_gentle)
     struct duet_conn *c = &duet.conn[conn];
     struct duet_side *s = &duet.side[side];
 
+    if (c->fd[side] != 0) {
+        duet_threads_shut(side, conn);
+    }
     c->end[side] = DUET_END_CLOSED;
     c->flow[side].fin = c->flow[side].fin || is_gentle;
     c->flow[side].rst = !is_gentle;
@@ -100,6 +103,18 @@ static void perform_connect(int side, const struct rtcp_effect *e)
     CHECK(side == 0 && duet.side[0].trying == DUET_NONE);
     duet.conn[conn] = (struct duet_conn){.is_used = true, .attempt = e->attempt, .end = {DUET_END_CONNECTING}};
     duet.side[0].trying = conn;
+    duet_threads_open(0, conn);
+}
+
+/* Whether bytes that are taken out of it count. */
+static bool is_counted(const struct duet_conn *c, int side)
+{
+    const struct rtcp_connection *token = &c->token[side];
+
+    if (c->has_token[side]) {
+        return !token->is_dead || (token->is_frozen && token->users > 0);
+    }
+    return c->end[side] == DUET_END_STREAM || c->end[side] == DUET_END_FREEZING;
 }
 
 static void perform_greet(int side, struct rtcp_effect *e)
@@ -109,7 +124,7 @@ static void perform_greet(int side, struct rtcp_effect *e)
     struct duet_flow *flow;
 
     for (int i = 0; i < DUET_CONNS; i++) {
-        if (duet.conn[i].end[side] == DUET_END_STREAM || duet.conn[i].end[side] == DUET_END_FREEZING) {
+        if (is_counted(&duet.conn[i], side)) {
             duet_break_property("I3 a count is told while a connection is readable");
         }
     }
@@ -141,6 +156,9 @@ static void perform_attach(int side, const struct rtcp_effect *e)
     s->trying = s->trying == conn ? DUET_NONE : s->trying;
     duet.conn[conn].end[side] = DUET_END_STREAM;
     duet.conn[conn].flow[side].at = s->session.written;
+    if (s->has_threads) {
+        duet_threads_attached(side, conn);
+    }
     rtcp_route_told(&s->route, &told, side == 0);
     rtcp_session_routed(&s->session, s->now, &s->route);
 }
@@ -194,6 +212,27 @@ static void judge_end(int side, int status)
     }
 }
 
+static void perform_drop(int side, int conn, bool is_gentle)
+{
+    if (conn != DUET_NONE && duet.conn[conn].has_token[side]) {
+        duet_threads_kill(side, conn, false, is_gentle);
+    } else if (conn != DUET_NONE) {
+        duet_close_end(conn, side, is_gentle);
+    }
+}
+
+static void perform_freeze(int side, int conn)
+{
+    if (conn == DUET_NONE || duet.conn[conn].end[side] != DUET_END_STREAM) {
+        return;
+    }
+    if (duet.conn[conn].has_token[side]) {
+        duet_threads_kill(side, conn, true, false);
+    } else {
+        duet.conn[conn].end[side] = DUET_END_FREEZING;
+    }
+}
+
 static void perform_closed(int side, int status)
 {
     struct duet_side *s = &duet.side[side];
@@ -202,7 +241,7 @@ static void perform_closed(int side, int status)
         duet_close_end(s->trying, side, false);
     }
     if (s->live != DUET_NONE) {
-        duet_close_end(s->live, side, false);
+        perform_drop(side, s->live, false);
     }
     rtcp_tombstone_make(&s->grave, &s->session);
     s->is_over = true;
@@ -222,9 +261,7 @@ static void perform(int side, struct rtcp_effect *e)
         perform_greet(side, e);
         break;
     case RTCP_EFFECT_FREEZE:
-        if (conn != DUET_NONE && duet.conn[conn].end[side] == DUET_END_STREAM) {
-            duet.conn[conn].end[side] = DUET_END_FREEZING;
-        }
+        perform_freeze(side, conn);
         break;
     case RTCP_EFFECT_THAW:
         if (conn != DUET_NONE && duet.conn[conn].end[side] == DUET_END_FROZEN) {
@@ -235,9 +272,7 @@ static void perform(int side, struct rtcp_effect *e)
         perform_attach(side, e);
         break;
     case RTCP_EFFECT_DROP:
-        if (conn != DUET_NONE) {
-            duet_close_end(conn, side, e->status == 1);
-        }
+        perform_drop(side, conn, e->status == 1);
         break;
     case RTCP_EFFECT_MESSAGE:
     case RTCP_EFFECT_PROBE_TO:
@@ -258,11 +293,26 @@ static void perform(int side, struct rtcp_effect *e)
     }
 }
 
+void duet_perform_one(int side)
+{
+    struct rtcp_effect e;
+
+    if (rtcp_session_poll(&duet.side[side].session, &e)) {
+        perform(side, &e);
+        if (e.kind == RTCP_EFFECT_READABLE || e.kind == RTCP_EFFECT_WRITABLE || e.kind == RTCP_EFFECT_CLOSED) {
+            duet_threads_wake(side);
+        }
+    }
+}
+
 void duet_pump(int side)
 {
     struct duet_side *s = &duet.side[side];
     struct rtcp_effect e;
 
+    if (s->has_threads) {
+        return;
+    }
     while (rtcp_session_poll(&s->session, &e)) {
         perform(side, &e);
     }
@@ -280,6 +330,7 @@ void duet_connected(int conn)
 
     c->end[0] = DUET_END_WAITING;
     c->end[1] = DUET_END_ASKED;
+    duet_threads_open(1, conn);
     rtcp_session_connected(&duet.side[0].session, duet.side[0].now, c->attempt);
     duet_pump(0);
 }
@@ -533,11 +584,20 @@ void duet_begin(const struct duet_limits *limits)
     init_side(0);
     init_side(1);
     open_stream();
+    duet.side[0].now += RTCP_CONFIRM_AFTER;
+    duet.side[1].now += RTCP_CONFIRM_AFTER;
+    rtcp_session_expire(&duet.side[0].session, duet.side[0].now);
+    duet_pump(0);
     while (duet.side[0].packets + duet.side[1].packets > 0) { /* the probes that confirm it */
         duet.side[0].now += BASE_US(100);
         duet.side[1].now += BASE_US(100);
         duet_deliver(duet.side[0].packets > 0 ? 0 : 1, 0, false);
     }
     duet.is_healing = false;
+    for (int side = 0; side < 2; side++) {
+        if (limits->has_threads[side]) {
+            duet_threads_begin(side);
+        }
+    }
     CHECK(duet.broken == NULL && duet.side[0].session.is_confirmed && duet.side[1].session.is_confirmed);
 }

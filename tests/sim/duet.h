@@ -44,16 +44,16 @@ enum duet_kind {
 
 struct duet_action {
     uint8_t kind, a, b;
+    uint8_t amount; /* of bytes beyond one, where more may move at once */
 };
 
 struct duet_limits {
     int breaks, expires, repeats;
     int bytes[2]; /* that the applications send */
     int shutdowns, closes, aborts;
-    int packets;   /* datagrams of a side that are out: with one more the oldest is lost */
-    uint32_t ring; /* of both */
-    bool has_threads;
-    bool is_hasty; /* with threads: chunks and limits of the arena, see duet_threads.c */
+    int packets;         /* datagrams of a side that are out: with one more the oldest is lost */
+    uint32_t ring;       /* of both */
+    bool has_threads[2]; /* else the side is event-driven */
 };
 
 /* Both sides have an open stream, nothing is on its way. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define FAR        BASE_S(60) /* time does not pass that far at one side and not at the other: lingering ends then */
-#define HEAL_STEPS 6000
+#define HEAL_STEPS 60000
 #define HEAL_TIME  BASE_S(120)
 
 /* ------------------------------------------------------------------------------------------------ what they do */
@@ -32,6 +32,11 @@ static void reset_end(int side, int conn)
     uint32_t attempt = c->attempt;
     bool is_held = s->live == conn || s->trying == conn;
 
+    if (c->has_token[side]) { /* whoever calls, or looks, finds out */
+        c->is_reset[side] = true;
+        c->flow[!side].size = 0;
+        return;
+    }
     duet_close_end(conn, side, false);
     if (is_held) {
         rtcp_session_broke(&s->session, s->now, attempt, -1, "reset");
@@ -43,6 +48,10 @@ static void end_of_file(int side, int conn)
 {
     struct duet_conn *c = &duet.conn[conn];
 
+    if (c->has_token[side]) {
+        c->is_ended[side] = true;
+        return;
+    }
     c->is_eof[side] = true;
     rtcp_session_eof(&duet.side[side].session, duet.side[side].now, c->attempt);
     duet_pump(side);
@@ -95,6 +104,7 @@ static void finish(int side, enum duet_kind kind)
         *(kind == DUET_ABORT ? &duet.left.aborts : &duet.left.closes) -= 1;
         rtcp_session_close(&s->session, s->now, kind == DUET_ABORT);
     }
+    duet_threads_wake(side);
     duet_pump(side);
 }
 
@@ -153,6 +163,7 @@ static void act(struct duet_action x)
         finish(x.a, (enum duet_kind)x.kind);
         break;
     case DUET_STEP:
+        duet_threads_step(x.a, x.b, x.amount);
         break;
     }
 }
@@ -175,7 +186,7 @@ struct list {
 static void add(struct list *l, enum duet_kind kind, int a, int b)
 {
     CHECK(l->count < DUET_ACTIONS_MAX);
-    l->at[l->count++] = (struct duet_action){(uint8_t)kind, (uint8_t)a, (uint8_t)b};
+    l->at[l->count++] = (struct duet_action){.kind = (uint8_t)kind, .a = (uint8_t)a, .b = (uint8_t)b};
 }
 
 /* Whether the end may hear that the other one, or the connection, is gone. */
@@ -185,6 +196,9 @@ static bool may_hear_reset(const struct duet_conn *c, int side)
     bool is_open =
         end == DUET_END_ASKED || end == DUET_END_WAITING || end == DUET_END_STREAM || end == DUET_END_FREEZING;
 
+    if (c->has_token[side] ? c->is_reset[side] : !duet_threads_is_idle(side)) {
+        return false;
+    }
     if (end == DUET_END_WAITING && c->flow[!side].fin && !c->flow[!side].has_head) {
         return true; /* it ended without an answer */
     }
@@ -195,6 +209,9 @@ static bool may_read_end(const struct duet_conn *c, int side)
 {
     const struct duet_flow *in = &c->flow[!side];
 
+    if (c->has_token[side]) {
+        return c->is_broken && !c->is_ended[side] && !c->is_reset[side];
+    }
     return c->end[side] == DUET_END_STREAM && !c->is_eof[side] && in->size == 0 && (in->fin || c->is_broken);
 }
 
@@ -202,17 +219,21 @@ static void add_of_conn(struct list *l, int conn)
 {
     const struct duet_conn *c = &duet.conn[conn];
 
+    bool is_idle[2] = {duet_threads_is_idle(0), duet_threads_is_idle(1)};
+
     if (c->end[0] == DUET_END_CONNECTING) {
-        add(l, DUET_CONNECTED, conn, 0);
-        if (duet.left.breaks > 0) {
+        if (is_idle[0]) {
+            add(l, DUET_CONNECTED, conn, 0);
+        }
+        if (is_idle[0] && duet.left.breaks > 0) {
             add(l, DUET_UNMADE, conn, 0);
         }
         return;
     }
-    if (c->end[1] == DUET_END_ASKED && c->flow[0].has_head) {
+    if (is_idle[1] && c->end[1] == DUET_END_ASKED && c->flow[0].has_head) {
         add(l, DUET_REQUEST, conn, 0);
     }
-    if (c->end[0] == DUET_END_WAITING && c->flow[1].has_head) {
+    if (is_idle[0] && c->end[0] == DUET_END_WAITING && c->flow[1].has_head) {
         add(l, DUET_ANSWER, conn, 0);
     }
     if (!c->is_broken && duet.left.breaks > 0) {
@@ -233,7 +254,7 @@ static bool may_write(int side)
     const struct duet_side *s = &duet.side[side];
     const struct duet_conn *c = s->live == DUET_NONE ? NULL : &duet.conn[s->live];
 
-    return c != NULL && (c->end[side] == DUET_END_STREAM || c->end[side] == DUET_END_FREEZING) &&
+    return c != NULL && !s->has_threads && (c->end[side] == DUET_END_STREAM || c->end[side] == DUET_END_FREEZING) &&
            c->flow[side].size < DUET_KERNEL && rtcp_session_next(&s->session, c->attempt).size > 0;
 }
 
@@ -242,7 +263,7 @@ static bool may_read(int side)
     const struct duet_side *s = &duet.side[side];
     const struct duet_conn *c = s->live == DUET_NONE ? NULL : &duet.conn[s->live];
 
-    return c != NULL && (c->end[side] == DUET_END_STREAM || c->end[side] == DUET_END_FREEZING) &&
+    return c != NULL && !s->has_threads && (c->end[side] == DUET_END_STREAM || c->end[side] == DUET_END_FREEZING) &&
            s->session.live == c->attempt && !s->session.closed && !c->is_eof[side] && c->flow[!side].size > 0;
 }
 
@@ -250,7 +271,8 @@ static void add_of_application(struct list *l, int side)
 {
     const struct rtcp_session *s = &duet.side[side].session;
 
-    if (duet.left.bytes[side] > 0 && !s->shut && !s->peer_closed && rtcp_outbox_room(&s->out) > 0) {
+    if (duet.left.bytes[side] > 0 && !duet.side[side].has_threads && !s->shut && !s->peer_closed &&
+        rtcp_outbox_room(&s->out) > 0) {
         add(l, DUET_APPEND, side, 0);
     }
     if (duet.left.shutdowns > 0 && !s->shut) {
@@ -268,10 +290,15 @@ static void add_of_side(struct list *l, int side)
 {
     const struct duet_side *s = &duet.side[side];
 
-    for (int i = 0; i < s->packets; i++) {
+    for (int i = 0; i < s->packets && duet_threads_is_idle(!side); i++) {
         add(l, DUET_DELIVER, side, i);
         if (duet.left.repeats > 0) {
             add(l, DUET_REPEAT, side, i);
+        }
+    }
+    for (int i = 0; i < DUET_THREADS; i++) {
+        if (duet_threads_may(side, i)) {
+            add(l, DUET_STEP, side, i);
         }
     }
     if (s->is_over) {
@@ -287,7 +314,7 @@ static void add_of_side(struct list *l, int side)
         add(l, DUET_FROZEN, side, 0);
         add(l, DUET_FROZEN, side, 1);
     }
-    if (duet.left.expires > 0 && rtcp_session_deadline(&s->session) <= s->now + FAR) {
+    if (duet.left.expires > 0 && duet_threads_is_idle(side) && rtcp_session_deadline(&s->session) <= s->now + FAR) {
         add(l, DUET_EXPIRE, side, 0);
     }
     add_of_application(l, side);
@@ -318,33 +345,60 @@ static bool is_delivered(int side)
            duet.side[!side].is_over;
 }
 
-/* What happens next when nothing goes wrong. False: only time can pass. */
-static bool heal_step(bool is_told)
+/* What happens next when nothing goes wrong, each in its turn. False: only time can pass. */
+static bool heal_step(bool is_told, size_t round)
 {
     struct duet_action list[DUET_ACTIONS_MAX];
     size_t count = duet_actions(list);
 
     for (size_t i = 0; i < count; i++) {
-        struct duet_action x = list[i];
+        struct duet_action x = list[(i + round) % count];
         bool is_of_broken = (x.kind == DUET_RESET || x.kind == DUET_ENDED) && duet.conn[x.b].is_broken;
 
         if (x.kind == DUET_EXPIRE || (is_of_broken && (!is_told || x.kind == DUET_ENDED)) ||
             (x.kind == DUET_FROZEN && x.b != is_told)) {
             continue;
         }
+        x.amount = (uint8_t)(round % 7);
         (void)duet_apply(x);
         return true;
     }
     if (is_delivered(0) && is_delivered(1)) {
+        if (!duet_threads_is_read(0) || !duet_threads_is_read(1)) {
+            duet_break_property("C2 bytes were counted that no application got");
+        }
         for (int side = 0; side < 2; side++) {
             if (!duet.side[side].session.closed && !duet.side[side].is_over) {
                 rtcp_session_close(&duet.side[side].session, duet.side[side].now, false);
+                duet_threads_wake(side);
                 duet_pump(side);
                 return true;
             }
         }
     }
     return false;
+}
+
+/* Until something is due at one of the sides. */
+static void pass_time(void)
+{
+    base_time next[2];
+    base_time step;
+
+    for (int side = 0; side < 2; side++) {
+        base_time at = duet.side[side].is_over ? BASE_NEVER : rtcp_session_deadline(&duet.side[side].session);
+
+        next[side] = at == BASE_NEVER ? BASE_NEVER : base_time_since(at, duet.side[side].now);
+    }
+    step = base_time_min(next[0], next[1]);
+    if (step == BASE_NEVER) {
+        duet_break_property("a session waits for nothing");
+        return;
+    }
+    duet.side[0].now += step;
+    duet.side[1].now += step;
+    expire(next[0] <= next[1] ? 0 : 1);
+    duet_look();
 }
 
 const char *duet_heal(bool is_told)
@@ -354,29 +408,15 @@ const char *duet_heal(bool is_told)
     duet.left = (struct duet_limits){.packets = DUET_PACKETS, .ring = duet.left.ring, .expires = 0};
     duet.is_healing = true;
     for (int i = 0; i < HEAL_STEPS && duet.side[0].now < end && duet.broken == NULL; i++) {
-        if (heal_step(is_told)) {
+        if (heal_step(is_told, (size_t)i)) {
             continue;
         }
         if (duet.side[0].is_over && duet.side[1].is_over) {
-            return NULL;
-        }
-        base_time next[2];
+            const char *left = duet_threads_left(0);
 
-        for (int side = 0; side < 2; side++) {
-            base_time at = duet.side[side].is_over ? BASE_NEVER : rtcp_session_deadline(&duet.side[side].session);
-
-            next[side] = at == BASE_NEVER ? BASE_NEVER : base_time_since(at, duet.side[side].now);
+            return left != NULL ? left : duet_threads_left(1);
         }
-        if (next[0] == BASE_NEVER && next[1] == BASE_NEVER) {
-            duet_break_property("a session waits for nothing");
-            break;
-        }
-        base_time step = base_time_min(next[0], next[1]);
-
-        duet.side[0].now += step;
-        duet.side[1].now += step;
-        expire(next[0] <= next[1] ? 0 : 1);
-        duet_look();
+        pass_time();
     }
     duet_break_property("C2 the network is well and the sessions do not end");
     return duet.broken;

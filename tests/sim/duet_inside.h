@@ -17,6 +17,10 @@
 #define DUET_KERNEL  24 /* bytes a connection holds in one direction */
 #define DUET_RING    64
 #define DUET_NONE    (-1)
+#define DUET_THREADS 5 /* of a side: control, two readers, two writers */
+#define DUET_FDS     8
+#define DUET_WAITING 128
+#define DUET_CHUNK   8 /* bytes that a thread moves at once */
 
 enum duet_end {
     DUET_END_NONE,
@@ -48,6 +52,28 @@ struct duet_conn {
     uint8_t end[2];           /* enum duet_end */
     bool is_eof[2];           /* the end has read an end of file */
     struct duet_flow flow[2]; /* [i] is written by side i */
+
+    /* With threads: what the kernel knows of each end, and who is in it. */
+    int8_t fd[2]; /* 0: none */
+    bool has_token[2];
+    bool is_shut[2], is_shut_rd[2], is_reset[2], is_ended[2];
+    bool is_gentle[2];
+    struct rtcp_connection token[2];
+};
+
+/* A thread of a side, between two locks or system calls. */
+struct duet_thread {
+    uint8_t at, after; /* enum in duet_threads.c */
+    bool is_asleep, is_queued;
+    int8_t conn, fd;
+    uint32_t attempt;
+    unsigned orders;
+    int n;         /* what the last system call said */
+    uint32_t left; /* bytes that a call to send has still to take */
+    uint32_t size;
+    const uint8_t *from; /* ring bytes that go out */
+    uint8_t bytes[DUET_CHUNK];
+    struct rtcp_flight flight;
 };
 
 struct duet_packet {
@@ -67,6 +93,16 @@ struct duet_side {
     struct duet_packet packet[DUET_PACKETS]; /* on their way to the other side, oldest first */
     int packets;
     uint8_t ring[DUET_RING];
+
+    /* With threads. */
+    bool has_threads;
+    struct duet_thread thread[DUET_THREADS];
+    struct rtcp_reader reader;
+    struct rtcp_writer writer;
+    bool wants_flush, wants_wake; /* of the control thread */
+    int8_t owner[DUET_FDS + 1];   /* of a descriptor: 1 + connection; 0: it is free */
+    uint8_t waiting[DUET_WAITING];
+    uint32_t waiting_size;
 };
 
 struct duet_world {
@@ -88,8 +124,9 @@ uint8_t duet_byte(int side, uint64_t offset);
 int duet_conn_of(int side, uint32_t attempt);
 /* The owner of an end closes it. */
 void duet_close_end(int conn, int side, bool is_gentle);
-/* Performs what the session wants done. */
+/* Performs what the session wants done; with threads that is the control thread's, one after the other. */
 void duet_pump(int side);
+void duet_perform_one(int side);
 /* What must always be true. */
 void duet_look(void);
 
@@ -100,6 +137,27 @@ void duet_answer(int conn);
 void duet_deliver(int from, int place, bool is_repeated);
 void duet_write(int side);
 void duet_read(int side);
+/* ---- duet_threads.c: the same with threads, by the product's own rules */
+
+/* After the opening: the side goes on with threads. */
+void duet_threads_begin(int side);
+/* Descriptors are given out, lowest number first, and taken back. */
+void duet_threads_open(int side, int conn);
+void duet_threads_shut(int side, int conn);
+/* A session wants a connection frozen or dropped. */
+void duet_threads_kill(int side, int conn, bool is_freeze, bool is_gentle);
+void duet_threads_attached(int side, int conn);
+/* Applications and effects: somebody may have something to do. */
+void duet_threads_wake(int side);
+bool duet_threads_may(int side, int thread);
+void duet_threads_step(int side, int thread, unsigned amount);
+/* The control thread waits for nothing but the network and the time. */
+bool duet_threads_is_idle(int side);
+/* Nobody holds anything any more; else what is wrong. */
+const char *duet_threads_left(int side);
+/* What was counted was given to the application. */
+bool duet_threads_is_read(int side);
+
 /* The session is told what its kernel holds; before probes, replies and expiries. */
 void duet_observe(int side);
 

@@ -15,7 +15,8 @@
 
 #define RUN_SECONDS_MAX 120 /* of the real clock, for one seed: more is an endless loop */
 
-static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group, &sim_arena_order};
+static const struct sim_arena *const arenas[] = {&sim_arena_streams, &sim_arena_group, &sim_arena_order,
+                                                 &sim_arena_threads};
 
 struct run_options {
     const struct sim_arena *arena;
