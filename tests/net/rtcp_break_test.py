@@ -7,6 +7,7 @@ where the counts on the wire wrap.
 import os
 import resource
 
+import loadparty
 import netlab
 import nettest
 import party
@@ -69,6 +70,42 @@ def test_breaks_every_7_ms_hit_data_in_flight():
         for name, total in zip(("server", "client"), totals):
             print(f"    {name}: {total['breaks_in_flight']} with bytes unacknowledged, {total['breaks_resent']} after "
                   f"which bytes were written again, {total['repeated']} such bytes")
+
+
+def pages(lab, words, size):
+    """Both directions carry `size` bytes over breaks every 7 ms; each byte is checked where it is read."""
+    a, b = lab.hosts
+    server = loadparty.serve(a, *words)
+    client = loadparty.drive(b, a, *words)
+    client.open(1)
+    server.until("the session", 10, lambda s: s["sessions"] == 1)
+    marks = [one.await_flow(size) for one in (server, client)]
+    destroyers = [sockdiag.Destroyer(host) for host in lab.hosts]
+    for one in (server, client):
+        one.say(f"send {size}")
+    count, _ = break_until(destroyers, lambda: all(one.all_of("flowing") for one in (server, client)), lambda: False)
+    for one, mark in zip((server, client), marks):
+        one.flowing(mark, 1)
+    stats = [one.stats() for one in (server, client)]
+    mark = client.mark()
+    client.say("close")
+    done = client.wait("the end", 20, lambda e: e["event"] == "all_closed", mark)
+    assert done["well"] == 1 and all(s["received"] == size for s in stats), (done, stats)
+    print(f"    {words}: {count} breaks, {[s['repeated'] for s in stats]} bytes written again")
+    assert count >= 10 and all(s["repeated"] > 0 for s in stats)
+    for one in (client, server):
+        one.quit()
+
+
+def test_breaks_while_pages_of_the_ring_are_in_the_kernel():
+    """sendfile: what an old connection still refers to is never written over before it is acknowledged (2.7)."""
+    with netlab.open_lab(hosts=2) as lab:
+        pages(lab, ["--sendfile", "--ring", 1 << 20], (1024 if IS_LONG else 128) << 20)
+
+
+def test_breaks_while_a_ring_grows():
+    with netlab.open_lab(hosts=2) as lab:
+        pages(lab, ["--sendfile", "--ring-max", 8 << 20], (1024 if IS_LONG else 128) << 20)
 
 
 @nettest.only_with_all

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -406,6 +407,9 @@ static void obey(struct load *l, const char *text)
         tell_stats(l);
     } else if (strcmp(word, "mark") == 0) {
         mark(l, n);
+    } else if (strcmp(word, "trim") == 0) {
+        (void)malloc_trim(0); /* what the library gave back shows in the resident size */
+        tell("trimmed", "");
     } else if (strcmp(word, "open") == 0) {
         l->to_open += (uint32_t)n;
         open_more(l);
@@ -441,8 +445,10 @@ static void on_command(struct ev_loop *loop, ev_io *watcher, int events)
 /* ------------------------------------------------------------------------------------------------ start */
 
 static const char help[] =
-    "usage: rtcp-load serve|drive ADDRESS [--ring N] [--idle-probe S] [--service NAME] [--echo] [--retry]\n"
-    "commands on stdin: open N, send N (bytes, each), read 0|1, shut, close [N], abort [N], mark N, stats, quit\n";
+    "usage: rtcp-load serve|drive ADDRESS [--ring N] [--ring-max N] [--sendfile] [--idle-probe S] [--service NAME] "
+    "[--echo] [--retry]\n"
+    "commands on stdin: open N, send N (bytes, each), read 0|1, shut, close [N], abort [N], mark N, stats, trim, "
+    "quit\n";
 
 static bool take_option(struct load *l, int option)
 {
@@ -452,6 +458,12 @@ static bool take_option(struct load *l, int option)
         return true;
     case 'i':
         l->options.idle_probe = (base_time)(strtod(optarg, NULL) * 1e9);
+        return true;
+    case 'm':
+        l->options.ring_max = (uint32_t)strtoul(optarg, NULL, 10);
+        return true;
+    case 'f':
+        l->options.sendfile = true;
         return true;
     case 's':
         l->service = optarg;
@@ -470,7 +482,8 @@ static bool parse(struct load *l, int argc, char **argv)
 {
     static const struct option options[] = {
         {"ring", required_argument, NULL, 'r'},    {"idle-probe", required_argument, NULL, 'i'},
-        {"service", required_argument, NULL, 's'}, {"echo", no_argument, NULL, 'e'},
+        {"service", required_argument, NULL, 's'}, {"ring-max", required_argument, NULL, 'm'},
+        {"sendfile", no_argument, NULL, 'f'},      {"echo", no_argument, NULL, 'e'},
         {"retry", no_argument, NULL, 't'},         {NULL, 0, NULL, 0}};
 
     for (int c = getopt_long(argc, argv, "", options, NULL); c != -1; c = getopt_long(argc, argv, "", options, NULL)) {

@@ -127,10 +127,15 @@ def cost(count):
         idle = [one.resident_kib() for one in (server, client)]
         exchange(server, client, 64, 60)
         used = [one.resident_kib() for one in (server, client)]
+        pause(2.5, server, client)  # a ring that was emptied is given back after a second
+        for one in (server, client):
+            one.ask("trim", "trimmed")
+        rested = [one.resident_kib() for one in (server, client)]
         each = [(after - early) * 1024 / count for after, early in zip(idle, before)]
         print(f"    {count} sessions opened in {opened:.1f} s; idle {each[0]:.0f} B (server) and {each[1]:.0f} B (client)"
               f" each, after 64 B each way {(used[0] - before[0]) * 1024 / count:.0f} and "
-              f"{(used[1] - before[1]) * 1024 / count:.0f} B; {server.threads()} and {client.threads()} threads; "
+              f"{(used[1] - before[1]) * 1024 / count:.0f} B, rested {(rested[0] - before[0]) * 1024 / count:.0f} and "
+              f"{(rested[1] - before[1]) * 1024 / count:.0f} B; {server.threads()} and {client.threads()} threads; "
               f"{load_average()}")
         assert max(server.threads(), client.threads()) <= 3
         close_all(server, client, count + 100)
