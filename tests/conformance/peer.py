@@ -30,6 +30,7 @@ class Client(Session):
         self.name, self.server_incarnation, self.cid = name, 0, 0
         self.client_nonce = nonce or os.urandom(16)
         self.replace_wanted = False
+        self.udp_address = None
         self.next_try, self.delay = 0.0, 0.0
         self.failed = []
         self.is_probe_answered = False
@@ -88,7 +89,9 @@ class Client(Session):
             raise p.Bad("an impossible count")
         self.keys, self.cid, self.peer_id, self.name = keys, answer.cid, answer.control_id, answer.name
         self.server_incarnation, self.window = answer.incarnation, answer.window
-        self.peer_address = (self.address[0], answer.port)
+        self.udp_address = (self.address[0], answer.port)
+        if not self.way_is_chosen():
+            self.peer_address = self.udp_address
         if request.kind == p.OPEN and self.shared != bytes(32):
             s.sendall(keys.confirm())
         self.trim(received)
@@ -129,6 +132,9 @@ class Client(Session):
         self.is_probe_answered = True
         if self.live and asked_under == self.live_attempt != peer_live:
             self.replace_wanted = True
+
+    def way_is_chosen(self):
+        return isinstance(self.peer_address, Way) and self.peer_address.is_open
 
     def woken(self, attempt):
         if self.live and self.live_attempt > attempt:
@@ -260,6 +266,39 @@ def read_message(s):
     return p.decode_handshake(start + read_exactly(s, length))
 
 
+class Way:
+    """A CONTROL connection: an address in the place of a UDP one. messages: as they came, oldest first."""
+
+    def __init__(self, s):
+        self.socket, self.waiting = s, b""
+        self.is_open, self.told = True, 0
+        s.setblocking(False)
+
+    def send(self, data):
+        self.told += 1
+        try:
+            self.socket.send(data)
+        except OSError:
+            pass  # lost, as a datagram
+
+    def read(self):
+        """The messages that are whole."""
+        try:
+            data = self.socket.recv(4096)
+            self.is_open = bool(data)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.is_open = False
+            return
+        self.waiting += data
+        one = p.whole_control(self.waiting)
+        while one:
+            self.waiting = self.waiting[len(one):]
+            yield from p.decode_controls(one)
+            one = p.whole_control(self.waiting)
+
+
 class Endpoint:
     """One incarnation. listen: an address to serve, TCP and UDP on the same port."""
 
@@ -276,6 +315,7 @@ class Endpoint:
         self.sessions, self.by_nonce, self.accepted = {}, {}, []
         self.next_cid = random_number(32)
         self.dropped = []  # datagrams for nobody
+        self.ways, self.is_deaf = [], False  # is_deaf: UDP does not get through, in neither direction
 
     def connect(self, address, **options):
         session = Client(self, address, **options)
@@ -285,6 +325,8 @@ class Endpoint:
     def close(self):
         for session in self.sessions.values():
             session.drop()
+        for way in self.ways:
+            way.socket.close()
         self.udp.close()
         if self.listener:
             self.listener.close()
@@ -317,6 +359,8 @@ class Endpoint:
         if reason:
             s.sendall(self.refuse(request, reason))
             return False
+        if request.kind == p.CONTROL:
+            return self.take_control(s, request)
         if request.kind == p.RESUME:
             return self.sessions[request.cid].take(s, request)
         if request.nonce in self.by_nonce:
@@ -326,16 +370,55 @@ class Endpoint:
     def judge(self, request):
         if request.key_id != self.key_id:
             return p.BAD_KEY
-        if request.kind == p.CONTROL:
-            return p.NOT_HERE
         if request.kind == p.OPEN and request.tag != p.open_tag(self.shared, request.body):
             return p.BAD_KEY
         if request.name not in (0, self.name):
             return p.WRONG_NAME
-        if request.kind == p.RESUME and (request.cid not in self.sessions
+        if request.kind != p.OPEN and (request.cid not in self.sessions
                                          or request.server_incarnation != self.incarnation):
             return p.NO_SESSION
         return 0
+
+    def take_control(self, s, request):
+        """A CONTROL in the name of one of our sessions: nothing of the session changes."""
+        session = self.sessions[request.cid]
+        if request.tag != session.keys.control_tag(request.body):
+            s.sendall(self.refuse(request, p.BAD_KEY))
+            return False
+        m = p.Message(p.ACCEPT, lowest=p.VERSION, highest=p.VERSION, cid=session.own_id, control_id=session.own_id,
+                      attempt=request.attempt, incarnation=self.incarnation, name=self.name,
+                      nonce=session.server_nonce)
+        s.sendall(p.encode_handshake(m, lambda body: session.keys.answer_tag(body, 0, 0, request.nonce)))
+        self.ways.append(Way(s))
+        return True
+
+    def dial_control(self, session):
+        """A client's own CONTROL connection; its PROBE goes out by it at once."""
+        m = p.Message(p.CONTROL, key_id=session.key_id, cid=session.cid, control_id=session.own_id, attempt=1,
+                      incarnation=self.incarnation, server_incarnation=session.server_incarnation, name=session.name,
+                      nonce=os.urandom(16))
+        s = socket.create_connection(session.address, 2)
+        s.sendall(p.encode_handshake(m, session.keys.control_tag))
+        answer = read_message(s)
+        if answer.kind != p.ACCEPT or answer.tag != session.keys.answer_tag(answer.body, 0, 0, m.nonce):
+            raise p.Bad("no CONTROL connection")
+        self.ways.append(Way(s))
+        session.ask(self.ways[-1])
+        return self.ways[-1]
+
+    def send(self, data, address):
+        if isinstance(address, Way):
+            address.send(data)
+        elif not self.is_deaf:
+            self.udp.sendto(data, address)
+
+    def hear_way(self, way):
+        for m in way.read():
+            self.dispatch(m, way)
+        if not way.is_open:
+            self.ways.remove(way)
+            for session in self.sessions.values():
+                session.forget(way)
 
     def open(self, s, request):
         session = Server(self, self.next_cid, request)
@@ -357,6 +440,8 @@ class Endpoint:
                 data, address = self.udp.recvfrom(2048)
             except (BlockingIOError, ConnectionError):
                 return
+            if self.is_deaf:
+                continue
             for m in p.decode_controls(data):
                 self.dispatch(m, address)
 
@@ -365,8 +450,8 @@ class Endpoint:
         if session is None:
             self.dropped.append(m)
             if m.kind == p.PROBE:
-                self.udp.sendto(p.encode_control(self.unknown_key, m.own_id, p.UNKNOWN, echo=m.echo,
-                                                 incarnation=self.incarnation), address)
+                self.send(p.encode_control(self.unknown_key, m.own_id, p.UNKNOWN, echo=m.echo,
+                                           incarnation=self.incarnation), address)
         elif m.kind == p.UNKNOWN:
             if session.is_client and p.control_is_authentic(self.unknown_key, m):
                 session.hear_unknown(m)
@@ -402,10 +487,12 @@ class Endpoint:
 
     def wait(self):
         live = [s for s in self.sessions.values() if s.live and not s.is_over()]
-        readers = [self.udp] + [s.live for s in live if not s.fin_seen] + ([self.listener] if self.listener else [])
+        readers = [self.udp] + [way.socket for way in self.ways] + [s.live for s in live if not s.fin_seen] + ([self.listener] if self.listener else [])
         writers = [s.live for s in live if s.written < s.upto]
         ready, _, _ = select.select(readers, writers, [], 0.01)
         if self.udp in ready:
             self.datagrams()
+        for way in [w for w in self.ways if w.socket in ready]:
+            self.hear_way(way)
         if self.listener in ready:
             self.greet()

@@ -132,6 +132,10 @@ class Keys:
     def answer_tag(self, body, received, sent, request_nonce):
         return keyed_hash(self.handshake_down, 16, body + counts(received, sent) + request_nonce)
 
+    def control_tag(self, body):
+        """Of a CONTROL request."""
+        return self.resume_tag(body, 0, 0)
+
     def confirm(self):
         return keyed_hash(self.handshake_up, 16, self.server_nonce + counts(0, 0))
 
@@ -203,6 +207,12 @@ def encode_control(key, to, kind, message_id=0, flagged=False, more=b"", **field
     assert len(data) % 4 == 0 and len(data) // 4 < 64
     text = struct.pack(">IBBH", to, kind, (FLAGGED if flagged else 0) | len(data) // 4, message_id) + data
     return text + siphash(key, text + counts(fields.get("received", 0), fields.get("final", 0)))
+
+
+def whole_control(data):
+    """The bytes of the first message of a CONTROL connection, b"" while it is not whole."""
+    size = 8 + 4 * (data[5] & 63) + TAG_SIZE if len(data) >= 8 else 8
+    return data[:size] if len(data) >= size > 8 else b""
 
 
 def decode_controls(datagram):

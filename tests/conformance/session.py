@@ -89,7 +89,7 @@ class Session:
         self.wake_wanted = 0
         self.echoes = collections.OrderedDict()
         self.is_confirmed = False
-        self.validated, self.candidate = None, None
+        self.validated, self.candidate, self.udp_address = None, None, None
         self.repeat, self.probe_timer = Timer(0.05, 1), Timer(0.2, 1)
         self.reqack_timer, self.candidate_timer = Timer(0.1, 1), Timer(1, 1)
         # For tests.
@@ -260,7 +260,7 @@ class Session:
     def tell(self, kind, address=None, **fields):
         address = address or self.peer_address
         if self.keys and address:
-            self.endpoint.udp.sendto(p.encode_control(self.out_key(), self.peer_id, kind, **fields), address)
+            self.endpoint.send(p.encode_control(self.out_key(), self.peer_id, kind, **fields), address)
 
     def tell_ack(self, address=None):
         self.told = self.count
@@ -344,6 +344,7 @@ class Session:
 
     def obey(self, m, address, final):
         if m.kind == p.REQACK:
+            self.window = m.ring
             self.tell_ack(address)
             self.answer_state(address)
         elif m.kind in (p.HALF_CLOSE, p.CLOSE):
@@ -367,9 +368,19 @@ class Session:
             self.replies.append(m)
             if not self.is_client and address in (self.candidate, self.validated):
                 self.validated = self.peer_address = address
+                self.udp_address = address if isinstance(address, tuple) else self.udp_address
+            elif self.is_client and address in (self.udp_address, *self.endpoint.ways):
+                self.peer_address = address
             self.compare(m.attempt, asked_under)
         elif m.kind == p.WAKE:
             self.woken(m.attempt)
+
+    def forget(self, way):
+        """A CONTROL connection broke: back to the last UDP address."""
+        if self.peer_address is way:
+            self.peer_address = self.validated = self.udp_address
+        if self.candidate is way:
+            self.candidate = None
 
     def compare(self, peer_live, asked_under):
         """A reply names the peer's live connection; asked_under: ours when it was asked."""

@@ -78,7 +78,7 @@ def forgeries(key, to, count):
 
 def work_during(key, attack):
     """A session with their server; attack(them, ep, us) must not touch it: no connection breaks, nothing is lost."""
-    with server("--keep", "--generate", SIZE, "--rate", "4M", key=key) as them, endpoint(key) as ep:
+    with server("--keep", "--generate", SIZE, "--rate", "8M", key=key) as them, endpoint(key) as ep:
         us = ep.connect(("127.0.0.1", them.port))
         ep.run(lambda: us.count > 200000 and us.replies, 5)
         attack(them, ep, us)
@@ -224,7 +224,7 @@ def test_early_bytes_of_a_replayed_open_arrive_again():
 def test_a_sniffer_of_the_opening_needs_the_key():
     """It knows both nonces. Without a pre-shared key that is all; with one its RESET is dropped."""
     for key in (b"", KEY):
-        with server("--keep", "--generate", SIZE, "--rate", "4M", key=key) as them, endpoint(key) as ep:
+        with server("--keep", "--generate", SIZE, "--rate", "8M", key=key) as them, endpoint(key) as ep:
             us = ep.connect(("127.0.0.1", them.port))
             ep.run(lambda: us.count > 100000 and us.replies, 5)
             known = p.Keys(bytes(32), us.client_nonce, us.keys.server_nonce)

@@ -98,6 +98,8 @@ def requests(shared, key_id, k, word):
     for flags, name in ((p.SHUT, "shut"), (p.SHUT | p.CLOSED, "closed")):
         yield handshake_vector(f"resume-{name}-{word}", p.RESUME, k.handshake_up,
                                **dict(resume, attempt=0xFFFFFFFF, received=9, sent=WRAP + 1, flags=flags))
+    yield handshake_vector(f"control-{word}", p.CONTROL, k.handshake_up,
+                           **dict(resume, attempt=1, port=0, window=0))
     yield handshake_vector(f"resume-trailer-{word}", p.RESUME, k.handshake_up, trailer=b"\x01\x02\x03",
                            **dict(resume, attempt=4))
 
@@ -110,6 +112,8 @@ def answers(shared, k, word):
     yield handshake_vector(f"accept-{word}", p.ACCEPT, down, request_nonce=CLIENT_NONCE, **dict(fine, attempt=1))
     yield handshake_vector(f"accept-trailer-{word}", p.ACCEPT, down, request_nonce=CLIENT_NONCE, trailer=b"\x00" * 256,
                            **dict(fine, attempt=2, received=65536, sent=3))
+    yield handshake_vector(f"accept-control-{word}", p.ACCEPT, down, request_nonce=RESUME_NONCE,
+                           **dict(of_session, attempt=1))
     for at, flags, name in ((20, 0, "plain"), (WRAP - 1, p.SHUT, "shut"), (2 * WRAP, p.SHUT | p.CLOSED, "closed")):
         yield handshake_vector(f"resumed-{name}-{word}", p.RESUMED, down, request_nonce=RESUME_NONCE,
                                **dict(fine, attempt=3, received=at, sent=at + 1, flags=flags))

@@ -46,7 +46,7 @@ def test_every_kind_type_flag_and_reason_is_there():
     for key in ("without-key", "with-key"):
         mine = [(kind, fields) for kind, name, fields in all_blocks if name.endswith("-" + key)]
         kinds = {number(f["kind"]) for kind, f in mine if kind in ("request", "answer")}
-        assert kinds >= {p.OPEN, p.RESUME, p.ACCEPT, p.RESUMED, p.REFUSE}, kinds
+        assert kinds >= {p.OPEN, p.RESUME, p.CONTROL, p.ACCEPT, p.RESUMED, p.REFUSE}, kinds
         assert {number(f["reason"]) for kind, f in mine if kind == "answer"} >= set(range(12))
         flags = {number(f["flags"]) for kind, f in mine if kind == "answer"}
         assert flags >= {0, p.SHUT, p.SHUT | p.CLOSED, p.TEMPORARY}, flags

@@ -253,7 +253,7 @@ static void check_request(const struct vector *v)
 static void requests_are_the_bytes_of_the_file(void **state)
 {
     (void)state;
-    for_each("request", 22, check_request);
+    for_each("request", 24, check_request);
 }
 
 static struct rtcp_wire_answer answer_of(const struct vector *v)
@@ -309,7 +309,7 @@ static void check_answer(const struct vector *v)
 static void answers_are_the_bytes_of_the_file(void **state)
 {
     (void)state;
-    for_each("answer", 32, check_answer);
+    for_each("answer", 34, check_answer);
 }
 
 /* ------------------------------------------------------------------------------------------------ control */
