@@ -1,0 +1,508 @@
+/* The blocking face while its TCP connections break again and again: a relay thread between client and server cuts
+ * them, with and without a reset, and threads on both sides read and write what they can. Every byte must arrive once
+ * and in order (C1, P4). HOLDFAST_ALL=1 makes the storms longer.
+ *
+ * The relay carries TCP only: control datagrams go straight to the server.
+ */
+#include "rtcp/blocking.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define LONG       BASE_S(60)
+#define RELAYS_MAX 64
+
+/* ------------------------------------------------------------------------------------------------ the relay */
+
+struct relay {
+    pthread_t thread;
+    int fd;
+    char address[RTCP_ADDRESS_TEXT];
+    struct sockaddr_in server;
+    unsigned cut_after; /* at most this many bytes; half of it on average */
+    unsigned dice;
+    int stop; /* atomically */
+    int cuts;
+    int pair[RELAYS_MAX][2];
+    unsigned left[RELAYS_MAX]; /* bytes until it is cut */
+    bool ended[RELAYS_MAX][2]; /* ways that are over: the other may go on */
+    int count;
+};
+
+static void cut(struct relay *r, int i, bool is_reset)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    for (int side = 0; side < 2; side++) {
+        if (is_reset) {
+            setsockopt(r->pair[i][side], SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        }
+        close(r->pair[i][side]);
+    }
+    r->count--;
+    r->pair[i][0] = r->pair[r->count][0];
+    r->pair[i][1] = r->pair[r->count][1];
+    r->left[i] = r->left[r->count];
+    r->ended[i][0] = r->ended[r->count][0];
+    r->ended[i][1] = r->ended[r->count][1];
+}
+
+static unsigned roll(struct relay *r)
+{
+    r->dice = r->dice * 1103515245u + 12345u;
+    return r->dice >> 8;
+}
+
+static void take_in(struct relay *r)
+{
+    int in = accept4(r->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (in < 0 || out < 0 || r->count == RELAYS_MAX ||
+        connect(out, (struct sockaddr *)&r->server, sizeof r->server) < 0) {
+        if (in >= 0) {
+            close(in);
+        }
+        if (out >= 0) {
+            close(out);
+        }
+        return;
+    }
+    r->pair[r->count][0] = in;
+    r->pair[r->count][1] = out;
+    r->ended[r->count][0] = r->ended[r->count][1] = false;
+    r->left[r->count++] = 200 + roll(r) % r->cut_after; /* behind the handshake: something gets through each time */
+}
+
+/* Moves bytes one way; false: cut it. */
+static bool move(struct relay *r, int i, int side)
+{
+    int from = r->pair[i][side];
+    int to = r->pair[i][1 - side];
+    static _Thread_local uint8_t bytes[65536];
+    size_t most = r->left[i] < sizeof bytes ? r->left[i] : sizeof bytes;
+    ssize_t n = recv(from, bytes, most, MSG_DONTWAIT);
+    ssize_t done = 0;
+
+    while (n > 0 && done < n) {
+        ssize_t sent = send(to, bytes + done, (size_t)(n - done), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (sent < 0 && errno == EAGAIN) {
+            struct pollfd p = {.fd = to, .events = POLLOUT};
+
+            if (poll(&p, 1, 50) <= 0) {
+                return false; /* the other side does not read: two full ways must not wait for each other */
+            }
+        } else if (sent < 0) {
+            return false;
+        } else {
+            done += sent;
+        }
+    }
+    r->left[i] -= n > 0 ? (unsigned)n : 0;
+    if (n == 0) {
+        r->ended[i][side] = true;
+        return !r->ended[i][1 - side] && shutdown(to, SHUT_WR) == 0;
+    }
+    return n > 0 ? r->left[i] > 0 : errno == EAGAIN || errno == EINTR;
+}
+
+static void *relay(void *argument)
+{
+    struct relay *r = argument;
+
+    while (!__atomic_load_n(&r->stop, __ATOMIC_SEQ_CST)) {
+        struct pollfd p[1 + 2 * RELAYS_MAX] = {{.fd = r->fd, .events = POLLIN}};
+        int count = r->count;
+
+        for (int i = 0; i < count; i++) {
+            p[1 + 2 * i] = (struct pollfd){.fd = r->ended[i][0] ? -1 : r->pair[i][0], .events = POLLIN};
+            p[2 + 2 * i] = (struct pollfd){.fd = r->ended[i][1] ? -1 : r->pair[i][1], .events = POLLIN};
+        }
+        (void)poll(p, 1 + 2 * (nfds_t)count, 20);
+        for (int i = count - 1; i >= 0; i--) {
+            if ((p[1 + 2 * i].revents != 0 && !move(r, i, 0)) || (p[2 + 2 * i].revents != 0 && !move(r, i, 1))) {
+                r->cuts++;
+                cut(r, i, roll(r) % 2 == 0);
+            }
+        }
+        if (p[0].revents != 0) {
+            take_in(r);
+        }
+    }
+    while (r->count > 0) {
+        cut(r, 0, false);
+    }
+    close(r->fd);
+    return NULL;
+}
+
+static void begin_relay(struct relay *r, const char *to, unsigned cut_after)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+
+    base_zero(r, sizeof *r);
+    r->server = at;
+    r->server.sin_port = htons((uint16_t)strtol(strrchr(to, ':') + 1, NULL, 10));
+    r->cut_after = cut_after;
+    r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(r->fd, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(listen(r->fd, 64), 0);
+    assert_int_equal(getsockname(r->fd, (struct sockaddr *)&at, &size), 0);
+    snprintf(r->address, sizeof r->address, "127.0.0.1:%u", ntohs(at.sin_port));
+    assert_int_equal(pthread_create(&r->thread, NULL, relay, r), 0);
+}
+
+static void end_relay(struct relay *r)
+{
+    __atomic_store_n(&r->stop, 1, __ATOMIC_SEQ_CST);
+    pthread_join(r->thread, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------ the sides */
+
+static int scale(void)
+{
+    const char *all = getenv("HOLDFAST_ALL");
+
+    return all != NULL && strcmp(all, "1") == 0 ? 10 : 1;
+}
+
+struct side {
+    pthread_t thread;
+    struct rtcp_socket *socket;
+    uint64_t total;
+    uint64_t done;
+    size_t piece;
+    int64_t failed; /* status; 0: none */
+    uint64_t wrong_at;
+};
+
+static uint8_t byte_at(uint64_t offset, uint64_t salt)
+{
+    uint64_t x = (offset / 7 + salt) * 0x9e3779b97f4a7c15u;
+
+    return (uint8_t)((x >> 32) + offset);
+}
+
+static void *write_all(void *argument)
+{
+    struct side *s = argument;
+    uint8_t *bytes = malloc(s->piece);
+
+    while (s->done < s->total && s->failed == 0) {
+        size_t size = s->total - s->done < s->piece ? (size_t)(s->total - s->done) : s->piece;
+        int64_t n;
+
+        for (size_t i = 0; i < size; i++) {
+            bytes[i] = byte_at(s->done + i, 0);
+        }
+        n = rtcp_socket_send(s->socket, bytes, size);
+        s->failed = n == (int64_t)size ? 0 : n < 0 ? n : 1;
+        s->done += size;
+    }
+    free(bytes);
+    rtcp_socket_shutdown(s->socket);
+    return NULL;
+}
+
+static void *read_all(void *argument)
+{
+    struct side *s = argument;
+    uint8_t *bytes = malloc(s->piece);
+    int64_t n;
+
+    s->wrong_at = UINT64_MAX;
+    while ((n = rtcp_socket_recv(s->socket, bytes, s->piece)) > 0) {
+        for (int64_t i = 0; i < n; i++) {
+            if (bytes[i] != byte_at(s->done + (uint64_t)i, 0) && s->wrong_at == UINT64_MAX) {
+                s->wrong_at = s->done + (uint64_t)i;
+            }
+        }
+        s->done += (uint64_t)n;
+    }
+    s->failed = n;
+    free(bytes);
+    return NULL;
+}
+
+static void dial(struct rtcp_socket *listener, const char *address, uint32_t ring, struct rtcp_socket **client,
+                 struct rtcp_socket **server)
+{
+    struct rtcp_socket_options options;
+
+    rtcp_socket_options_default(&options);
+    options.stream.ring = ring;
+    options.wait_accepted = true;
+    assert_int_equal(rtcp_socket_connect(address, &options, LONG, client), 0);
+    assert_int_equal(rtcp_socket_accept(listener, server), 0);
+}
+
+static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, uint32_t ring)
+{
+    struct rtcp_socket *listener, *client, *server;
+    struct side writer[2] = {{.total = total, .piece = piece}, {.total = total, .piece = piece + 13}};
+    struct side reader[2] = {{.piece = piece + 7}, {.piece = piece}};
+    char address[RTCP_ADDRESS_TEXT];
+    struct rtcp_listen_options options;
+    struct rtcp_info info;
+    struct relay r;
+
+    rtcp_listen_options_default(&options);
+    options.stream.ring = ring;
+    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", &options, &listener), 0);
+    rtcp_socket_address(listener, address);
+    begin_relay(&r, address, cut_after);
+    dial(listener, r.address, ring, &client, &server);
+    writer[0].socket = reader[0].socket = client;
+    writer[1].socket = reader[1].socket = server;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&writer[i].thread, NULL, write_all, &writer[i]), 0);
+        assert_int_equal(pthread_create(&reader[i].thread, NULL, read_all, &reader[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(writer[i].thread, NULL);
+        pthread_join(reader[i].thread, NULL);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(writer[i].failed, 0);
+        assert_int_equal(reader[i].failed, 0); /* the end, and no other */
+        assert_int_equal(reader[i].wrong_at, UINT64_MAX);
+        assert_int_equal(reader[i].done, total);
+    }
+    assert_int_equal(rtcp_socket_info(client, &info), 0);
+    print_message("    %d cuts, %u connections, %llu bytes repeated\n", r.cuts, info.connections,
+                  (unsigned long long)info.repeated);
+    assert_true(info.connections > 20);
+    assert_int_equal(rtcp_socket_close(client, RTCP_LINGER_BACKGROUND, 0), 0);
+    assert_int_equal(rtcp_socket_close(server, RTCP_LINGER_BACKGROUND, LONG), 0);
+    rtcp_socket_free(client);
+    rtcp_socket_free(server);
+    rtcp_socket_free(listener);
+    end_relay(&r);
+}
+
+/* ------------------------------------------------------------------------------------------------ tests */
+
+static void bytes_survive_many_cuts(void **state)
+{
+    (void)state;
+    through_a_storm(300000, (uint64_t)scale() * (16u << 20), 16384, 65536);
+}
+
+static void bytes_survive_cuts_with_a_large_ring(void **state)
+{
+    (void)state;
+    through_a_storm(2000000, (uint64_t)scale() * (64u << 20), 100000, 1u << 20);
+}
+
+static void small_messages_survive_cuts(void **state)
+{
+    (void)state;
+    through_a_storm(4000, (uint64_t)scale() * (256u << 10), 61, 4096);
+}
+
+/* Writers of one socket at once: each message, as small as it is, lies in one piece. */
+struct many {
+    struct rtcp_socket *socket;
+    uint8_t mark;
+    int count;
+    int64_t failed;
+};
+
+#define MESSAGE 100
+
+static void *write_marked(void *argument)
+{
+    struct many *m = argument;
+    uint8_t bytes[MESSAGE];
+
+    memset(bytes, m->mark, sizeof bytes);
+    for (int i = 0; i < m->count && m->failed == 0; i++) {
+        int64_t n = rtcp_socket_send(m->socket, bytes, sizeof bytes);
+
+        m->failed = n == MESSAGE ? 0 : n;
+    }
+    return NULL;
+}
+
+struct reader {
+    pthread_t thread;
+    struct rtcp_socket *socket;
+    uint64_t *sum; /* per mark, atomically */
+    int64_t failed;
+};
+
+static void *read_marked(void *argument)
+{
+    struct reader *r = argument;
+    uint8_t bytes[777];
+    int64_t n;
+
+    while ((n = rtcp_socket_recv(r->socket, bytes, sizeof bytes)) > 0) {
+        for (int64_t i = 0; i < n; i++) {
+            __atomic_add_fetch(&r->sum[bytes[i]], 1, __ATOMIC_RELAXED);
+        }
+    }
+    r->failed = n;
+    return NULL;
+}
+
+static void many_threads_read_and_write_one_socket_under_cuts(void **state)
+{
+    enum { WRITERS = 4, READERS = 4 };
+    struct rtcp_socket *listener, *client, *server;
+    struct many writer[WRITERS];
+    pthread_t thread[WRITERS];
+    struct reader reader[READERS];
+    uint64_t sum[256] = {0};
+    char address[RTCP_ADDRESS_TEXT];
+    struct relay r;
+    int count = 5000 * scale();
+
+    (void)state;
+    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &listener), 0);
+    rtcp_socket_address(listener, address);
+    begin_relay(&r, address, 50000);
+    dial(listener, r.address, 65536, &client, &server);
+    for (int i = 0; i < READERS; i++) {
+        reader[i] = (struct reader){.socket = server, .sum = sum};
+        assert_int_equal(pthread_create(&reader[i].thread, NULL, read_marked, &reader[i]), 0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        writer[i] = (struct many){.socket = client, .mark = (uint8_t)(i + 1), .count = count};
+        assert_int_equal(pthread_create(&thread[i], NULL, write_marked, &writer[i]), 0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(writer[i].failed, 0);
+    }
+    assert_int_equal(rtcp_socket_shutdown(client), 0);
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(reader[i].thread, NULL);
+        assert_int_equal(reader[i].failed, 0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(sum[i + 1], (uint64_t)count * MESSAGE);
+    }
+    rtcp_socket_free(client);
+    rtcp_socket_free(server);
+    rtcp_socket_free(listener);
+    end_relay(&r);
+}
+
+/* Streams that are opened, used and closed by many threads while connections break. Gives NULL when all went well. */
+static void *open_use_close(void *argument)
+{
+    const char *address = argument;
+
+    for (int i = 0; i < 10 * scale(); i++) {
+        struct rtcp_socket *socket;
+        char bytes[6] = "";
+        int64_t got = 0;
+
+        if (rtcp_socket_connect(address, NULL, LONG, &socket) != 0 || rtcp_socket_send(socket, "hello", 5) != 5) {
+            return argument;
+        }
+        while (got < 5) {
+            int64_t n = rtcp_socket_recv(socket, bytes + got, (size_t)(5 - got));
+
+            if (n <= 0) {
+                return argument;
+            }
+            got += n;
+        }
+        if (strcmp(bytes, "hello") != 0 || rtcp_socket_close(socket, RTCP_LINGER_BACKGROUND, LONG) != 0) {
+            return argument;
+        }
+        rtcp_socket_free(socket);
+    }
+    return NULL;
+}
+
+static void *echo(void *argument)
+{
+    struct rtcp_socket *socket = argument;
+    char bytes[64];
+    int64_t n;
+
+    while ((n = rtcp_socket_recv(socket, bytes, sizeof bytes)) > 0) {
+        if (rtcp_socket_send(socket, bytes, (size_t)n) != n) {
+            break;
+        }
+    }
+    rtcp_socket_free(socket);
+    return NULL;
+}
+
+static void *serve(void *argument)
+{
+    struct rtcp_socket *socket;
+    pthread_t thread[400];
+    int count = 0;
+
+    while (rtcp_socket_accept(argument, &socket) == 0) {
+        if (count == 400 || pthread_create(&thread[count], NULL, echo, socket) != 0) {
+            rtcp_socket_free(socket);
+        } else {
+            count++;
+        }
+    }
+    while (count > 0) {
+        pthread_join(thread[--count], NULL);
+    }
+    return NULL;
+}
+
+static void streams_come_and_go_under_cuts(void **state)
+{
+    struct rtcp_socket *listener;
+    pthread_t server, client[3];
+    char address[RTCP_ADDRESS_TEXT];
+    struct relay r;
+
+    (void)state;
+    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &listener), 0);
+    rtcp_socket_address(listener, address);
+    assert_int_equal(pthread_create(&server, NULL, serve, listener), 0);
+    begin_relay(&r, address, 100);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&client[i], NULL, open_use_close, r.address), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        void *failed = NULL;
+
+        pthread_join(client[i], &failed);
+        assert_null(failed);
+    }
+    rtcp_socket_close(listener, RTCP_LINGER_BACKGROUND, 0);
+    pthread_join(server, NULL);
+    rtcp_socket_free(listener);
+    end_relay(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_survive_many_cuts),
+        cmocka_unit_test(bytes_survive_cuts_with_a_large_ring),
+        cmocka_unit_test(small_messages_survive_cuts),
+        cmocka_unit_test(many_threads_read_and_write_one_socket_under_cuts),
+        cmocka_unit_test(streams_come_and_go_under_cuts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
