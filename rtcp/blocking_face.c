@@ -135,6 +135,7 @@ static void on_call(struct ev_loop *loop, ev_async *w, int events)
         }
         rtcp_socket_release(socket);
     }
+    rtcp_share_close_left(face);
     rtcp_endpoint_turn(face->endpoint);
 }
 
@@ -226,6 +227,9 @@ static void in_child(void)
         for (const struct rtcp_stream *s = face->endpoint->streams; s != NULL; s = s->next) {
             close_link(s->live);
             close_link(s->trying);
+        }
+        for (const struct rtcp_shared_link *l = face->left; l != NULL; l = l->next_left) {
+            close(l->use.fd); /* of a link that exists: closed above, and nobody made another number of it since */
         }
         for (const struct rtcp_listener *l = face->endpoint->listeners; l != NULL; l = l->next) {
             close(l->fd);

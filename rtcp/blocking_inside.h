@@ -50,15 +50,18 @@ struct rtcp_face {
     ev_async call;
     bool is_call_wanted; /* send it when the lock is given back */
     struct rtcp_command *commands;
-    struct rtcp_socket *posted; /* streams to be pumped */
-    int ends_fd;                /* an epoll of its own: connections that ended or broke */
+    struct rtcp_socket *posted;    /* streams to be pumped */
+    struct rtcp_shared_link *left; /* connections to be closed */
+    int ends_fd;                   /* an epoll of its own: connections that ended or broke */
     ev_io ends;
 };
 
 /* One TCP connection of a shared stream. Freed when its descriptor is closed and no link points here any more. */
 struct rtcp_shared_link {
     struct rtcp_connection use;
-    struct rtcp_socket *socket;
+    struct rtcp_face *face;
+    struct rtcp_socket *socket;         /* not to be touched once nobody is inside */
+    struct rtcp_shared_link *next_left; /* nobody is inside: it waits for the control thread to close it */
     bool has_link;
     bool is_gone; /* its descriptor was closed */
     bool is_gentle;
@@ -146,6 +149,8 @@ int rtcp_socket_ended(const struct rtcp_socket *socket);
 
 /* The last one out of a connection, or its killer, carries out what tokens.h ordered. Locked; gives the lock back. */
 void rtcp_share_order(struct rtcp_shared_link *link, unsigned orders);
+/* Closes the connections that everybody left. Locked, on the control thread; gives the lock back. */
+void rtcp_share_close_left(struct rtcp_face *face);
 /* Gives a use back. Locked; gives the lock back; the connection may be freed. */
 void rtcp_share_leave(struct rtcp_shared_link *link);
 /* Wakes who reads it, for good. Locked; gives the lock back. */

@@ -73,20 +73,34 @@ static void drain(struct rtcp_shared_link *link)
     }
 }
 
+/* Only the control thread closes: libev may still ask the kernel about a number that it has stopped watching, and must
+ * not meet another's. */
 static void close_descriptor(struct rtcp_shared_link *link)
 {
-    struct rtcp_face *face = link->socket->face;
+    struct rtcp_face *face = link->face;
     struct linger now = {.l_onoff = 1, .l_linger = 0};
-    bool is_gentle = link->is_gentle;
 
-    rtcp_face_unlock(face);
+    rtcp_endpoint_leave(face->endpoint);
     (void)epoll_ctl(face->ends_fd, EPOLL_CTL_DEL, link->use.fd, NULL);
-    if (!is_gentle) {
+    if (!link->is_gentle) {
         setsockopt(link->use.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* it holds nothing we need (P39) */
     }
     close(link->use.fd);
-    pthread_mutex_lock(&face->lock);
+    rtcp_endpoint_enter(face->endpoint);
     link->is_gone = true;
+    if (!link->has_link) {
+        free(link);
+    }
+}
+
+void rtcp_share_close_left(struct rtcp_face *face)
+{
+    while (face->left != NULL) {
+        struct rtcp_shared_link *link = face->left;
+
+        face->left = link->next_left;
+        close_descriptor(link);
+    }
 }
 
 void rtcp_share_order(struct rtcp_shared_link *link, unsigned orders)
@@ -96,18 +110,15 @@ void rtcp_share_order(struct rtcp_shared_link *link, unsigned orders)
     if ((orders & RTCP_ORDER_DRAIN) != 0) {
         drain(link);
     }
-    if ((orders & RTCP_ORDER_CLOSE) != 0) {
-        close_descriptor(link);
-    }
     if ((orders & RTCP_ORDER_POST) != 0 && rtcp_share_counts(link)) {
         rtcp_session_frozen(&socket->stream->session, base_clock_now(), link->use.attempt, false);
         rtcp_face_post(socket);
     }
-    if (orders != 0) {
+    if ((orders & RTCP_ORDER_CLOSE) != 0) {
         rtcp_socket_wake(socket);
-    }
-    if (link->is_gone && !link->has_link) {
-        free(link);
+        link->next_left = link->face->left;
+        link->face->left = link;
+        link->face->is_call_wanted = true;
     }
 }
 
@@ -135,7 +146,12 @@ static void kill_link(struct rtcp_shared_link *link, bool is_freeze)
         pthread_mutex_lock(&socket->face->lock);
         orders = rtcp_connection_leave(&link->use);
     }
+    if (link->is_gone && !link->has_link) {
+        free(link);
+        return;
+    }
     rtcp_share_order(link, orders);
+    rtcp_share_close_left(socket->face);
 }
 
 void rtcp_share_wake_reader(struct rtcp_socket *socket)
@@ -169,6 +185,7 @@ void rtcp_share_attach(struct rtcp_link *link)
     }
     rtcp_connection_init(&shared->use, link->fd, link->attempt);
     shared->socket = socket;
+    shared->face = socket->face;
     shared->has_link = true;
     shared->is_eof = link->is_eof;
     shared->is_greeted = link->out_sent == link->out_size && !link->confirm_pending;

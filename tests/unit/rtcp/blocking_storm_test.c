@@ -284,8 +284,6 @@ static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, ui
         assert_int_equal(reader[i].done, total);
     }
     assert_int_equal(rtcp_socket_info(client, &info), 0);
-    print_message("    %d cuts, %u connections, %llu bytes repeated\n", r.cuts, info.connections,
-                  (unsigned long long)info.repeated);
     assert_true(info.connections > 20);
     assert_int_equal(rtcp_socket_close(client, RTCP_LINGER_BACKGROUND, 0), 0);
     assert_int_equal(rtcp_socket_close(server, RTCP_LINGER_BACKGROUND, LONG), 0);
@@ -293,6 +291,8 @@ static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, ui
     rtcp_socket_free(server);
     rtcp_socket_free(listener);
     end_relay(&r);
+    print_message("    %d cuts, %u connections, %llu bytes repeated\n", r.cuts, info.connections,
+                  (unsigned long long)info.repeated);
 }
 
 /* ------------------------------------------------------------------------------------------------ tests */

@@ -670,6 +670,14 @@ static void in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing(void **st
     expect(p->client, "after");
 }
 
+/* The thread sanitizer does not like threads in a child by itself. */
+const char *__tsan_default_options(void);
+
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
