@@ -40,6 +40,7 @@ void rtcp_socket_release(struct rtcp_socket *socket)
     if (socket->wake_fd >= 0) {
         close(socket->wake_fd);
     }
+    rtcp_outbox_deinit(&socket->ring);
     free(socket->rest);
     free(socket);
 }

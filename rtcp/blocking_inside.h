@@ -105,7 +105,8 @@ struct rtcp_socket {
     int status;                       /* of the end */
     struct rtcp_info info;            /* ... and what was known then */
     char address[RTCP_ADDRESS_TEXT];
-    uint8_t *rest; /* bytes that were not read when it ended */
+    struct rtcp_outbox ring; /* ... if a thread was still sending from it */
+    uint8_t *rest;           /* bytes that were not read when it ended */
     size_t rest_size, rest_at;
     struct rtcp_socket *next_posted;
     bool is_posted;

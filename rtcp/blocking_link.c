@@ -276,6 +276,10 @@ void rtcp_share_end(struct rtcp_stream *stream)
     socket->status = stream->closed_status;
     socket->was_at_end = rtcp_session_is_at_end(&stream->session);
     base_copy(socket->address, stream->peer_text, sizeof socket->address);
+    if (socket->in_flight) { /* a thread is giving its bytes to a dead connection: they stay until it is back */
+        socket->ring = stream->session.out;
+        stream->session.out.ring.at = NULL;
+    }
     socket->rest = stream->waiting;
     socket->rest_size = stream->waiting_size;
     socket->rest_at = stream->waiting_at;
