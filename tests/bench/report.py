@@ -39,23 +39,31 @@ def _number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _interval(last, name):
+    if last.get(name) is None:
+        return "-"
+    return f"{last[name]:.3f} [{last[name + '_low']:.3f}, {last[name + '_high']:.3f}]"
+
+
+def _cells(figure, result):
+    last, runs = result["last"], result["runs"]
+    cpu = _interval(last, "cpu_ratio")
+    if figure.cpu is not None:
+        cpu += " met" if last["cpu_ratio"] <= figure.cpu else " missed"
+    return [figure.title, figure.paper, f">= {figure.goal}" if figure.goal else "", f"**{_interval(last, 'ratio')}**",
+            verdict(figure, last), _interval(last, "noise"),
+            f"{_number(_median(runs, 'rtcp', 'per_second'))} / {_number(_median(runs, 'tcp', 'per_second'))}",
+            f"{_number(_median(runs, 'rtcp', 'p99_us'))} / {_number(_median(runs, 'tcp', 'p99_us'))}", cpu]
+
+
 def table(figures, results):
-    rows = ["| figure | paper | goal | ratio, 95 % interval | rtcp | plain TCP | unit | p99 rtcp / TCP | |",
-            "|---|---|---|---|---|---|---|---|---|"]
+    rows = ["| figure | paper | goal | ratio [95 %] | | noise: TCP / TCP | 1/s, rtcp / TCP | p99 us, rtcp / TCP | "
+            "processor time, ratio |", "|---|---|---|---|---|---|---|---|---|"]
     for figure in figures:
-        result = results.get(figure.name)
-        if result is None:
+        if figure.name in results:
+            rows.append("| " + " | ".join(_cells(figure, results[figure.name])) + " |")
+        else:
             rows.append(f"| {figure.title} | {figure.paper} | {figure.goal or ''} | not measured | | | | | |")
-            continue
-        last, runs = result["last"], result["runs"]
-        wires = [run["wire"] for run in runs]
-        ours = "rtcp" if "rtcp" in wires else wires[0]
-        rows.append("| " + " | ".join([
-            figure.title, figure.paper, f">= {figure.goal}" if figure.goal else "",
-            f"{last['ratio']:.3f} [{last['ratio_low']:.3f}, {last['ratio_high']:.3f}]",
-            _number(_median(runs, ours, "per_second")), _number(_median(runs, "tcp", "per_second")), "1/s",
-            f"{_number(_median(runs, ours, 'p99_us'))} / {_number(_median(runs, 'tcp', 'p99_us'))} us",
-            verdict(figure, last)]) + " |")
     return "\n".join(rows)
 
 
