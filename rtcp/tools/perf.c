@@ -267,6 +267,18 @@ static int measure_all(const struct perf_options *o, pid_t server)
     return 0;
 }
 
+/* Better said now than after an hour of measuring. */
+static bool may_write(const char *path)
+{
+    FILE *file = fopen(path, "ae");
+
+    if (file == NULL) {
+        fprintf(stderr, "rtcp-perf: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    return fclose(file) == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct perf_options o;
@@ -275,6 +287,9 @@ int main(int argc, char **argv)
 
     if (status != 0) {
         return status;
+    }
+    if (o.plot != NULL && !may_write(o.plot)) {
+        return 1;
     }
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     if (o.is_server) {

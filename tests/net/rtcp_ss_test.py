@@ -109,7 +109,11 @@ def test_only_the_owner_may_ask():
             return
         os.chmod(os.path.dirname(paths[0]), 0o755)
         nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-        said = catparty.ss(paths[0], code=1, **nobody)
+        try:
+            said = catparty.ss(paths[0], code=1, **nobody)
+        except PermissionError:
+            print("    root of a user namespace: nobody else can be tried")
+            return
         assert "not permitted" in said, said
         os.chmod(paths[0], 0o666)  # even then
         said = catparty.ss(paths[0], code=1, **nobody)
