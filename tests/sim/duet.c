@@ -513,7 +513,7 @@ void duet_look(void)
 
 static int take_ring(void *user, size_t size, struct base_ringmem *ret)
 {
-    CHECK(duet.left.ring <= DUET_RING && duet.left.ring <= size); /* smaller than any product's: a full ring is near */
+    CHECK(duet.left.ring <= DUET_RING && duet.left.ring <= size);
     *ret = (struct base_ringmem){.at = user, .size = duet.left.ring, .handle = -1};
     return 0;
 }
@@ -526,6 +526,14 @@ static void give_ring(void *user, struct base_ringmem *ring)
 
 static const struct base_ringmem_source rings[2] = {{duet.side[0].ring, take_ring, give_ring},
                                                     {duet.side[1].ring, take_ring, give_ring}};
+
+/* Smaller than any product's, and of one size: a full ring is never far. */
+static void fix_ring(int side)
+{
+    struct rtcp_outbox *o = &duet.side[side].session.out;
+
+    o->least = o->most = o->size = duet.left.ring;
+}
 
 static struct rtcp_session_options options_of(int side)
 {
@@ -563,11 +571,13 @@ static void open_stream(void)
     struct rtcp_wire_request r;
 
     CHECK(rtcp_session_open(&duet.side[0].session, &o, duet.side[0].now) == 0);
+    fix_ring(0);
     duet_pump(0);
     duet_connected(0);
     o = options_of(1);
     CHECK(rtcp_wire_get_request((struct base_bytes){c->flow[0].head, RTCP_WIRE_REQUEST}, &r) == 0);
     CHECK(rtcp_session_accept(&duet.side[1].session, &o, duet.side[1].now, &r) == 0);
+    fix_ring(1);
     c->flow[0].has_head = false;
     duet.side[1].trying = 0;
     c->end[1] = DUET_END_WAITING;
