@@ -13,7 +13,7 @@ import time
 
 from ground import KEY, KEY_ID, Relay, answer_of, ask, client, done_of, endpoint, nettest, p, peer, server, work_on
 
-SIZE = 2 << 20
+SIZE = 1 << 20
 ALL_TYPES = (*range(p.ACK, p.UNKNOWN + 1), 63)
 
 
@@ -80,7 +80,7 @@ def work_during(key, attack):
     """A session with their server; attack(them, ep, us) must not touch it: no connection breaks, nothing is lost."""
     with server("--keep", "--generate", SIZE, "--rate", "8M", key=key) as them, endpoint(key) as ep:
         us = ep.connect(("127.0.0.1", them.port))
-        ep.run(lambda: us.count > 200000 and us.replies, 5)
+        ep.run(lambda: us.count > 100000 and us.replies, 5)
         attack(them, ep, us)
         ep.run(lambda: us.count == SIZE, 10, "everything")
         work_on(ep, us)
