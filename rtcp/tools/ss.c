@@ -124,6 +124,7 @@ static int read_answer(int fd, const char *path, struct answer *a)
 
         if (last != NULL && strncmp(last, "{\"end\":", 7) == 0) {
             *last = '\0';
+            a->size = (size_t)(last - a->text);
             return 0;
         }
         if (!make_room(a)) {
@@ -146,19 +147,25 @@ static int read_answer(int fd, const char *path, struct answer *a)
     }
 }
 
+/* What came is in *a, also when it is less than all. */
 static int ask(int fd, const char *path, const char *command, struct answer *a)
 {
     char line[32];
     int size = snprintf(line, sizeof line, "%s\n", command);
     char error[128];
+    char *last;
 
     if (send(fd, line, (size_t)size, MSG_NOSIGNAL) != size) {
         (void)shutdown(fd, SHUT_WR); /* it may have said why */
     }
     if (read_answer(fd, path, a) < 0) {
+        a->size = 0;
         return -1;
     }
-    if (ss_table_field(a->text, "error", error, sizeof error)) {
+    last = last_line(a);
+    if (last != NULL && ss_table_field(last, "error", error, sizeof error)) {
+        *last = '\0'; /* lines before it are an answer that was cut */
+        a->size = (size_t)(last - a->text);
         return complain(path, error);
     }
     return 0;
@@ -196,7 +203,7 @@ static int show_process(const struct ss *s, const char *path, bool is_one_of_man
     }
     (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
     status = ask(fd, path, s->stats ? "stats" : "sessions", &a);
-    if (status == 0) {
+    if (status == 0 || a.size > 0) {
         show(s, path, who.pid, is_one_of_many, &a);
     }
     free(a.text);

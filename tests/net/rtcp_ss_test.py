@@ -187,6 +187,33 @@ def test_slow_readers_are_hung_up_on_and_make_room():
         end(server, client)
 
 
+def answered_with(answer):
+    """(exit status, output, errors) of rtcp-ss when this is the answer, and the other side hangs up."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = str(pathlib.Path(folder) / "fake")
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(10)
+        asking = subprocess.Popen([catparty.SS, path], stdout=PIPE, stderr=PIPE, text=True)
+        with listener.accept()[0] as s:
+            s.recv(100)
+            s.sendall(answer)
+        out, err = asking.communicate(timeout=10)
+        return asking.returncode, out, err
+
+
+def test_answers_that_are_cut_short_or_nonsense():
+    end = b'{"end":"sessions","lines":1}\n'
+    code, out, err = answered_with(b'{"id":7}\n{"error":"the answer is too long"}\n' + end)
+    assert code == 1 and "too long" in err and len(out.splitlines()) == 2, (out, err)
+    for answer, what in ((b'{"error":"no such command"}\n' + end, "no such command"), (b'{"id":7}\n', "hung up"),
+                         (b"", "hung up"), (b'{"error":"too many clients"}\n', "too many clients")):
+        code, out, err = answered_with(answer)
+        assert code == 1 and what in err and not out, (answer, out, err)
+    code, out, err = answered_with(b'\n\0\xff{"id":\n[1]\n{"id":"\\\n' + end)
+    assert code in (0, 1) and "Sanitizer" not in err, err
+
+
 def test_wrong_command_lines():
     for words in ([], ["--watch", "x", "path"], ["--watch", "0", "path"], ["--what", "path"]):
         catparty.ss(*words, code=2)
