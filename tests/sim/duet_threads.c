@@ -653,7 +653,8 @@ const char *duet_threads_left(int side)
     const struct duet_side *s = &duet.side[side];
 
     for (int fd = 1; fd <= DUET_FDS; fd++) {
-        if (s->owner[fd] != 0) {
+        if (s->owner[fd] != 0 &&
+            duet.conn[s->owner[fd] - 1].end[side] != DUET_END_ASKED) { /* the listener's deadline */
             return "a descriptor is never closed";
         }
     }
