@@ -15,6 +15,8 @@ static const char *state_name(enum rtcp_state state)
         return "ATTACHED";
     case RTCP_DETACHED:
         return "DETACHED";
+    case RTCP_PASSIVE:
+        return "PASSIVE";
     case RTCP_CLOSING:
         return "CLOSING";
     case RTCP_DEAD:

@@ -40,6 +40,7 @@ void rtcp_auth_shared_init(struct rtcp_auth_shared *s, struct base_bytes key, ui
         crypto_generichash(s->key, sizeof s->key, key.data, key.size, (const uint8_t *)label, sizeof label - 1);
     }
     derive(s->unknown_key, sizeof s->unknown_key, s->key, 'u', NULL, NULL);
+    derive(s->asker_key, sizeof s->asker_key, s->key, 'r', NULL, NULL);
 }
 
 void rtcp_auth_derive(struct rtcp_auth_keys *k, const struct rtcp_auth_shared *s,
@@ -84,6 +85,38 @@ bool rtcp_auth_is_signed(const uint8_t *message, size_t size, const uint8_t key[
 
     rtcp_auth_handshake(tag, key, signed_part, received, sent, request_nonce);
     return rtcp_auth_equal(tag, message + size - RTCP_WIRE_TAG, RTCP_WIRE_TAG);
+}
+
+static void prove(uint8_t out[8], const uint8_t nonce[RTCP_WIRE_NONCE], const struct rtcp_auth_shared *s,
+                  const struct rtcp_auth_asked *a)
+{
+    uint8_t text[RTCP_WIRE_NONCE / 2 + 24];
+
+    base_copy(text, nonce, RTCP_WIRE_NONCE / 2);
+    base_put32(text + 8, a->cid);
+    base_put32(text + 12, a->attempt);
+    base_put64(text + 16, a->name);
+    base_put64(text + 24, a->server_incarnation);
+    crypto_shorthash(out, text, sizeof text, s->asker_key);
+}
+
+void rtcp_auth_prove(uint8_t nonce[RTCP_WIRE_NONCE], const struct rtcp_auth_shared *s, const struct rtcp_auth_asked *a)
+{
+    if (s->is_set) {
+        prove(nonce + RTCP_WIRE_NONCE / 2, nonce, s, a);
+    }
+}
+
+bool rtcp_auth_is_asker(const uint8_t nonce[RTCP_WIRE_NONCE], const struct rtcp_auth_shared *s,
+                        const struct rtcp_auth_asked *a)
+{
+    uint8_t right[crypto_shorthash_BYTES];
+
+    if (!s->is_set) {
+        return true;
+    }
+    prove(right, nonce, s, a);
+    return rtcp_auth_equal(right, nonce + RTCP_WIRE_NONCE / 2, sizeof right);
 }
 
 void rtcp_auth_confirm(uint8_t ret_tag[RTCP_WIRE_TAG], const struct rtcp_auth_keys *k,

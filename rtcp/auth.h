@@ -18,6 +18,7 @@ struct rtcp_auth_shared {
     uint32_t id; /* 0 where none is set */
     uint8_t key[RTCP_AUTH_KEY];
     uint8_t unknown_key[RTCP_AUTH_CONTROL_KEY]; /* of UNKNOWN messages, which have no session */
+    uint8_t asker_key[RTCP_AUTH_CONTROL_KEY];   /* of the proof in the nonce of a RESUME */
 };
 
 /* Keys of one session: "up" is what the client sends. */
@@ -47,6 +48,20 @@ void rtcp_auth_sign(uint8_t *message, size_t size, const uint8_t key[RTCP_AUTH_K
 /* Whether the tag of a handshake message as it stood on the wire is right; `body` is the size without trailer. */
 bool rtcp_auth_is_signed(const uint8_t *message, size_t size, const uint8_t key[RTCP_AUTH_KEY], uint64_t received,
                          uint64_t sent, const uint8_t *request_nonce);
+
+/* What a RESUME asks for, and its nonce: with a pre-shared key the second half of the nonce proves that the asker holds
+ * it, before it learns which names and sessions exist. Without one it proves nothing: see rtcp_auth_is_asker. */
+struct rtcp_auth_asked {
+    uint32_t cid;
+    uint32_t attempt;
+    uint64_t name;
+    uint64_t server_incarnation;
+};
+
+/* Writes the proof behind the first half of a nonce, where a key is set. */
+void rtcp_auth_prove(uint8_t nonce[RTCP_WIRE_NONCE], const struct rtcp_auth_shared *s, const struct rtcp_auth_asked *a);
+bool rtcp_auth_is_asker(const uint8_t nonce[RTCP_WIRE_NONCE], const struct rtcp_auth_shared *s,
+                        const struct rtcp_auth_asked *a);
 
 /* The client's proof in CONFIRM. */
 void rtcp_auth_confirm(uint8_t ret_tag[RTCP_WIRE_TAG], const struct rtcp_auth_keys *k,

@@ -15,6 +15,8 @@ void rtcp_stream_options_default(struct rtcp_stream_options *o)
     o->acks = 4;
     o->idle_probe = RTCP_PROBE_IDLE;
     o->linger_max = RTCP_LINGER_MAX;
+    o->idle_passivate = BASE_NEVER;
+    o->orphan_max = BASE_NEVER;
 }
 
 void rtcp_stream_options_paper(struct rtcp_stream_options *o)
@@ -29,6 +31,7 @@ int rtcp_stream_options_check(const struct rtcp_stream_options *o)
     bool has_ring = o->ring == 0 ? o->ring_max >= RTCP_RING_MIN && o->ring_max <= RTCP_RING_MAX
                                  : o->ring >= RTCP_RING_MIN && o->ring <= RTCP_RING_MAX;
     bool is_fine = has_ring && o->acks >= 1 && o->acks <= 16 && o->idle_probe >= BASE_S(1) && o->linger_max > 0 &&
+                   o->idle_passivate >= BASE_S(1) && o->orphan_max >= BASE_S(60) &&
                    (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
 
     return is_fine ? 0 : BASE_E_RANGE;
@@ -43,6 +46,9 @@ int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_addres
     base_time now = base_clock_now();
     int status;
 
+    if (endpoint->drain.is_on) {
+        return BASE_E_CLOSED;
+    }
     if (endpoint->stats.sessions >= endpoint->options.streams_max) {
         return BASE_E_RANGE;
     }
@@ -57,12 +63,13 @@ int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_addres
     so.is_client = true;
     so.addresses = (uint32_t)count;
     so.retry_refused = options->retry_refused;
-    so.may_send_early = !options->no_early_data && (!endpoint->shared.is_set || options->early_data_with_key);
+    so.may_send_early = !options->no_early_data && (!so.shared->is_set || options->early_data_with_key);
     if (options->service != NULL) {
         so.name = rtcp_auth_name((struct base_bytes){(const uint8_t *)options->service, strlen(options->service)});
     }
     status = rtcp_session_open(&stream->session, &so, now);
     if (status == 0) {
+        rtcp_keyring_hold(&endpoint->keys, so.shared);
         status = rtcp_registry_add(&endpoint->registry, &stream->session);
     }
     if (status < 0) {
@@ -227,15 +234,48 @@ int rtcp_shutdown(struct rtcp_stream *stream)
     return status;
 }
 
-void rtcp_close(struct rtcp_stream *stream, enum rtcp_linger linger)
+void rtcp_stream_close(struct rtcp_stream *stream, bool is_abort, base_time deadline, bool for_ever)
 {
     base_time now = base_clock_now();
 
-    rtcp_session_close(&stream->session, now, linger == RTCP_LINGER_ABORT);
+    rtcp_session_linger(&stream->session, deadline, for_ever);
+    rtcp_session_close(&stream->session, now, is_abort);
     if (stream->live != NULL) {
         rtcp_link_pause(stream->live); /* nobody reads any more */
     }
     rtcp_stream_pump(stream, now);
+}
+
+void rtcp_close(struct rtcp_stream *stream, enum rtcp_linger linger)
+{
+    rtcp_stream_close(stream, linger == RTCP_LINGER_ABORT, BASE_NEVER, linger == RTCP_LINGER_FOREVER);
+}
+
+void rtcp_close_within(struct rtcp_stream *stream, base_time span)
+{
+    rtcp_stream_close(stream, false, base_time_add(base_clock_now(), span), false);
+}
+
+int rtcp_passivate(struct rtcp_stream *stream)
+{
+    base_time now = base_clock_now();
+    int status;
+
+    if (stream->live != NULL) {
+        rtcp_link_observe(stream->live, now);
+    }
+    status = rtcp_session_passivate(&stream->session, now);
+    rtcp_stream_pump(stream, now);
+    return status;
+}
+
+int rtcp_replace(struct rtcp_stream *stream)
+{
+    base_time now = base_clock_now();
+    int status = rtcp_session_replace(&stream->session, now);
+
+    rtcp_stream_pump(stream, now);
+    return status;
 }
 
 void rtcp_set_probe_data(struct rtcp_stream *stream, const uint8_t data[RTCP_PROBE_DATA_SIZE])
@@ -256,6 +296,9 @@ static enum rtcp_state state_of(const struct rtcp_session *s)
     }
     if (s->life == RTCP_LIFE_OPENING) {
         return RTCP_OPENING;
+    }
+    if (s->is_passive) {
+        return RTCP_PASSIVE;
     }
     return s->path == RTCP_PATH_DETACHED ? RTCP_DETACHED : RTCP_ATTACHED;
 }

@@ -95,6 +95,7 @@ void rtcp_closing_peer_said(struct rtcp_session *s, base_time now, uint64_t fina
         return;
     }
     if (!s->peer_shut) {
+        rtcp_passive_used(s, now); /* the end of a passive session takes the ordinary way */
         s->peer_shut = true;
         s->peer_final = final;
         if (s->received == final || s->closed) {
@@ -124,6 +125,7 @@ int rtcp_session_shutdown(struct rtcp_session *s, base_time now)
         return BASE_E_CLOSED;
     }
     if (!s->shut) {
+        rtcp_passive_used(s, now);
         s->shut = true;
         rtcp_control_choose(s, now); /* the message goes out first, then the FIN */
     }
@@ -152,6 +154,7 @@ void rtcp_session_close(struct rtcp_session *s, base_time now, bool is_abort)
         return;
     }
     if (!s->closed) {
+        rtcp_passive_used(s, now);
         s->closed = true;
         s->shut = true;
         s->closed_at = now;
@@ -167,6 +170,12 @@ void rtcp_session_close(struct rtcp_session *s, base_time now, bool is_abort)
         rtcp_closing_advance(s, now);
     }
     rtcp_session_check(s);
+}
+
+void rtcp_session_linger(struct rtcp_session *s, base_time deadline, bool for_ever)
+{
+    s->close_deadline = deadline;
+    s->lingers_for_ever = for_ever;
 }
 
 /* Our CLOSE is out, nothing moves and no CONF comes: where datagrams do not get through, a handshake tells it. */
@@ -207,16 +216,58 @@ static base_time end_due(const struct rtcp_session *s)
     if (s->aborted) {
         return s->closed_at + RTCP_ABORT_MAX;
     }
-    if (s->life == RTCP_LIFE_CLOSING) {
-        return s->is_complete ? settled_at(s) : base_time_add(s->contact_at, s->opt.linger_max);
+    if (s->life != RTCP_LIFE_CLOSING) {
+        return BASE_NEVER;
     }
-    return BASE_NEVER;
+    if (s->is_complete) {
+        return settled_at(s);
+    }
+    if (s->lingers_for_ever && s->out.upto > s->out.first && !s->peer_closed) {
+        return BASE_NEVER; /* "for ever" applies to the last byte, not to the answer of the CLOSE (design 2.3) */
+    }
+    return base_time_add(s->contact_at, s->opt.linger_max);
+}
+
+base_time rtcp_session_silent_since(const struct rtcp_session *s)
+{
+    return s->route == NULL ? s->contact_at : base_time_max(s->contact_at, s->route->heard_at);
+}
+
+/* An option: whoever left a server alone for so long is not waited for. Passive clients are heard on their route. */
+static base_time orphan_due(const struct rtcp_session *s)
+{
+    bool is_orphan = !s->opt.is_client && s->opt.orphan_max > 0 && s->life == RTCP_LIFE_OPEN && s->is_confirmed &&
+                     s->path == RTCP_PATH_DETACHED && s->trying == RTCP_TRY_REST;
+
+    return is_orphan ? base_time_add(rtcp_session_silent_since(s), s->opt.orphan_max) : BASE_NEVER;
+}
+
+/* The application gave the closing a deadline. */
+static base_time deadline_due(const struct rtcp_session *s)
+{
+    return s->life == RTCP_LIFE_CLOSING && !s->aborted ? s->close_deadline : BASE_NEVER;
+}
+
+static void give_up(struct rtcp_session *s, base_time now)
+{
+    if (s->is_complete && s->out.first == s->out.upto) {
+        rtcp_closing_end(s, now, 0, "both sides closed; the last confirmation did not come in time");
+        return;
+    }
+    if (s->out.first < s->out.upto && s->cid != 0) {
+        rtcp_session_say(s, RTCP_WIRE_RESET, false); /* once; the tombstone repeats it to whoever asks */
+    }
+    rtcp_closing_end(s, now, BASE_E_EXPIRED, "not closed by the deadline");
 }
 
 void rtcp_closing_expire(struct rtcp_session *s, base_time now)
 {
     if (now >= unconfirmed_due(s)) {
         rtcp_closing_end(s, now, BASE_E_NEVER_CONFIRMED, "nobody confirmed the opening");
+    } else if (now >= orphan_due(s)) {
+        rtcp_closing_end(s, now, BASE_E_EXPIRED, "nobody came back for it");
+    } else if (now >= deadline_due(s)) {
+        give_up(s, now);
     } else if (now >= end_due(s)) {
         if (s->aborted) {
             rtcp_closing_end(s, now, BASE_E_CLOSED, "aborted; the peer was not reached");
@@ -244,5 +295,6 @@ base_time rtcp_closing_deadline(const struct rtcp_session *s)
 {
     base_time at = base_time_min(base_time_min(end_due(s), unconfirmed_due(s)), unproven_due(s));
 
-    return base_time_min(at, base_time_min(unheard_due(s), tell_due(s)));
+    return base_time_min(base_time_min(at, base_time_min(deadline_due(s), orphan_due(s))),
+                         base_time_min(unheard_due(s), tell_due(s)));
 }

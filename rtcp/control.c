@@ -50,6 +50,11 @@ void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, s
     case RTCP_WIRE_RESET:
         c.flagged = true;
         break;
+    case RTCP_WIRE_PASSIVE:
+        has_received = true; /* what was read need not keep the peer busy */
+        c.flagged = true;
+        c.attempt = s->reliable.attempt;
+        break;
     case RTCP_WIRE_WAKE:
         c.flagged = true;
         c.attempt = s->reliable.attempt;
@@ -171,7 +176,10 @@ static uint8_t wanted_type(const struct rtcp_session *s)
     } else if (s->shut && !s->half_conf && !s->peer_closed) {
         return RTCP_WIRE_HALF_CLOSE;
     }
-    return s->wake != 0 && !s->is_complete ? RTCP_WIRE_WAKE : 0;
+    if (s->wake != 0 && !s->is_complete) {
+        return RTCP_WIRE_WAKE;
+    }
+    return rtcp_passive_is_said(s) ? RTCP_WIRE_PASSIVE : 0;
 }
 
 static void send_reliable(struct rtcp_session *s, base_time now)
@@ -208,6 +216,7 @@ void rtcp_control_choose(struct rtcp_session *s, base_time now)
 {
     struct rtcp_reliable *r = &s->reliable;
     uint8_t type = s->life == RTCP_LIFE_DEAD || s->cid == 0 || s->route == NULL ? 0 : wanted_type(s);
+    uint32_t attempt;
 
     rtcp_session_tell_ring(s); /* there may have been nobody to tell it to */
 
@@ -215,12 +224,13 @@ void rtcp_control_choose(struct rtcp_session *s, base_time now)
         r->type = 0;
         return;
     }
-    if (type == r->type && (type != RTCP_WIRE_WAKE || r->attempt == s->wake)) {
+    attempt = type == RTCP_WIRE_WAKE ? s->wake : type == RTCP_WIRE_PASSIVE ? s->live : 0;
+    if (type == r->type && attempt == r->attempt) {
         return;
     }
     r->type = type;
     r->id = s->next_message_id++;
-    r->attempt = s->wake;
+    r->attempt = attempt;
     r->gap = rtcp_route_wait(s->route, 2, RTCP_RELIABLE_FIRST);
     send_reliable(s, now);
 }
@@ -246,13 +256,16 @@ static void confirmed(struct rtcp_session *s, base_time now, uint16_t message_id
     case RTCP_WIRE_WAKE:
         s->wake = 0; /* heard; the pulse asks again if nothing comes of it */
         break;
+    case RTCP_WIRE_PASSIVE:
+        rtcp_passive_confirmed(s, now, s->reliable.attempt);
+        break;
     case RTCP_WIRE_ACK:
     case RTCP_WIRE_REQACK:
     case RTCP_WIRE_CONF:
     case RTCP_WIRE_PROBE:
     case RTCP_WIRE_PROBE_REPLY:
     case RTCP_WIRE_UNKNOWN:
-        CHECK(!"only these four are flagged");
+        CHECK(!"only these are flagged");
         break;
     }
     s->reliable.type = 0;
@@ -330,6 +343,12 @@ static void answer_closed(struct rtcp_session *s)
     }
 }
 
+/* The client names no connection and has said that it would let this one go: the news of that was lost. */
+static bool was_let_go(const struct rtcp_session *s, uint32_t named)
+{
+    return !s->opt.is_client && named == 0 && s->live != 0 && s->let_go == s->live;
+}
+
 static void on_probe(struct rtcp_session *s, base_time now, const struct rtcp_wire_control *c)
 {
     struct rtcp_pending *p = rtcp_session_push(s, RTCP_EFFECT_MESSAGE, 0, 0);
@@ -338,6 +357,9 @@ static void on_probe(struct rtcp_session *s, base_time now, const struct rtcp_wi
     p->to_source = true;
     base_copy(p->echo, c->echo, RTCP_WIRE_ECHO);
     answer_closed(s);
+    if (was_let_go(s, c->attempt)) {
+        rtcp_path_lose(s, now, "the client let it go");
+    }
     if (c->has_data && s->life == RTCP_LIFE_OPEN) {
         base_copy(s->peer_probe_data, c->data, RTCP_WIRE_PROBE_DATA);
         (void)rtcp_session_push(s, RTCP_EFFECT_PROBE_DATA, 0, 0);
@@ -387,6 +409,10 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
     if (s->path != RTCP_PATH_ATTACHED || asked_under != s->live || s->trying != RTCP_TRY_REST) {
         return; /* only replies to probes sent after the current attempt was attached count */
     }
+    if (was_let_go(s, c->attempt)) {
+        rtcp_path_lose(s, now, "the client let it go");
+        return;
+    }
     if (c->attempt != s->live) {
         mismatched(s, now, c->attempt);
         return;
@@ -402,6 +428,10 @@ static void on_reply(struct rtcp_session *s, base_time now, const struct rtcp_wi
 
 static void on_wake(struct rtcp_session *s, base_time now, uint32_t attempt)
 {
+    if (s->opt.is_client && s->is_passive && attempt >= s->let_go) {
+        rtcp_passive_used(s, now);
+        return;
+    }
     if (!s->opt.is_client || s->path == RTCP_PATH_DETACHED || attempt < s->live) {
         return; /* from before a newer connection (the model's WAKE without an attempt fails here) */
     }
@@ -457,6 +487,9 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
     case RTCP_WIRE_WAKE:
         on_wake(s, now, c->attempt);
         break;
+    case RTCP_WIRE_PASSIVE:
+        rtcp_passive_heard(s, now, c->attempt);
+        break;
     }
 }
 
@@ -483,7 +516,7 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
 {
     uint8_t type = c->type;
     bool has_received = type == RTCP_WIRE_ACK || type == RTCP_WIRE_REQACK || type == RTCP_WIRE_HALF_CLOSE ||
-                        type == RTCP_WIRE_CLOSE || type == RTCP_WIRE_PROBE_REPLY;
+                        type == RTCP_WIRE_CLOSE || type == RTCP_WIRE_PROBE_REPLY || type == RTCP_WIRE_PASSIVE;
     bool has_final = type == RTCP_WIRE_HALF_CLOSE || type == RTCP_WIRE_CLOSE;
     uint64_t received = has_received ? rtcp_wire_extend((uint32_t)c->received, s->out.first) : 0;
     uint64_t final = has_final ? rtcp_wire_extend((uint32_t)c->final, s->received) : 0;
@@ -521,6 +554,7 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
     if (s->life != RTCP_LIFE_DEAD && (s->path == RTCP_PATH_DETACHED || s->wants_new || s->trying != RTCP_TRY_REST)) {
         rtcp_session_hint(s, now, -1);
     }
+    rtcp_passive_advance(s, now);
     rtcp_session_check(s);
     return 0;
 }
@@ -557,6 +591,9 @@ static base_time probe_due(const struct rtcp_session *s)
     }
     if (rtcp_session_is_busy(s)) {
         return rtcp_pulse_due(&s->pulse, s->route);
+    }
+    if (s->is_passive) {
+        return rtcp_passive_probe_due(s);
     }
     last = s->pulse.probed_at;
     if (s->opt.is_client && !s->is_confirmed) { /* until answered; ever more seldom where UDP is blocked */

@@ -116,7 +116,8 @@ static void answer_for_nobody(struct rtcp_endpoint *endpoint, const struct rtcp_
         endpoint->stats.messages_dropped++;
     }
     if (size == 0 && c->type == RTCP_WIRE_PROBE && (t == NULL || t->reason == RTCP_WIRE_UNCONFIRMED)) {
-        size = rtcp_registry_unknown(&endpoint->shared, endpoint->incarnation, c, out);
+        size = rtcp_registry_unknown(rtcp_keyring_any(&endpoint->keys, base_get32(c->echo)), endpoint->incarnation, c,
+                                     out);
     }
     if (size > 0) {
         rtcp_control_send(endpoint, endpoint->source, out, size);

@@ -58,6 +58,20 @@
 #define RTCP_ABORT_MAX       BASE_S(5)   /* RESET is repeated this long */
 #define RTCP_COMPLETE_MAX    BASE_S(10)  /* everything is settled but the CONF of our CLOSE */
 
+#define RTCP_PASSIVE_PROBE   BASE_S(25)  /* a passive client keeps its route open, once for all sessions on it */
+#define RTCP_PASSIVE_OWN     BASE_S(300) /* and asks in the name of each session */
+#define RTCP_PASSIVE_SILENCE BASE_S(5)   /* a route that is silent for longer than both: connect */
+#define RTCP_PASSIVE_SPREAD  BASE_S(5)   /* ... at different times */
+#define RTCP_PASSIVE_WISH    BASE_S(30)  /* PASSIVE is repeated this long */
+
+#define RTCP_COMPLAINTS    20 /* events about strangers in the trace, at most so many ... */
+#define RTCP_COMPLAIN_SPAN BASE_S(1)
+
+#define RTCP_SCARCE_HANDSHAKE BASE_S(1)    /* a handshake in all, on the last descriptor */
+#define RTCP_SCARCE_PAUSE     BASE_MS(100) /* before descriptors are asked for again */
+
+#define RTCP_DRAIN_TICK BASE_MS(200) /* a drain tells how far it is */
+
 #define RTCP_TOMBSTONES   4096
 #define RTCP_EARLY_MAX    65536u /* bytes that travel with the first OPEN */
 #define RTCP_WAITING_MAX  65536u /* bytes taken out of a connection that is about to be replaced */
@@ -79,6 +93,8 @@ static_assert(RTCP_BACKOFF_BUSY < RTCP_BACKOFF_LAST, "data waiting makes attempt
 static_assert(RTCP_RING_FIRST < RTCP_RING_EASY && RTCP_RING_EASY < RTCP_RING_CAP, "it grows");
 static_assert(RTCP_COURIER_PROBE < RTCP_COURIER_SILENCE, "one lost answer is no silence");
 static_assert(RTCP_COURIER_SILENCE < RTCP_COURIER_DEAD, "the client gives up before the server does");
+static_assert(RTCP_PASSIVE_PROBE < BASE_S(30), "the shortest common memory of a NAT");
+static_assert(RTCP_PASSIVE_SILENCE > 2 * RTCP_PROBE_SILENCE, "a lost probe is repeated before the route is doubted");
 static_assert(RTCP_PROBES_REMEMBERED * RTCP_PROBE_GAP > RTCP_BACKOFF_BUSY, "round trips up to 3 s are measured");
 
 #endif

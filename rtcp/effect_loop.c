@@ -169,6 +169,8 @@ static void perform_closed(struct rtcp_stream *stream, int status)
     ev_timer_stop(stream->endpoint->loop, &stream->timer);
     stream->is_armed = false;
     stream->closed_status = status;
+    stream->endpoint->stats.expired += status == BASE_E_EXPIRED ? 1 : 0;
+    stream->endpoint->stats.bytes_lost += stream->session.out.upto - stream->session.out.first;
     rtcp_registry_bury(&stream->endpoint->registry, &stream->session, true);
     rtcp_stream_report(stream, RTCP_REPORT_CLOSED);
 }

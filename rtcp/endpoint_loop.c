@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define STREAMS_DEFAULT 65536u
 #define STREAMS_MOST    ((size_t)1 << 20)
@@ -70,17 +71,39 @@ void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, struct rtcp_route *route
     }
 }
 
-void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
+bool rtcp_endpoint_may_complain(struct rtcp_endpoint *endpoint)
+{
+    base_time now = base_clock_now();
+
+    if (now >= endpoint->complaining_since + RTCP_COMPLAIN_SPAN) {
+        endpoint->complaining_since = now;
+        endpoint->complaints = 0;
+    }
+    if (endpoint->complaints >= RTCP_COMPLAINTS) {
+        endpoint->complaints_kept++;
+        return false;
+    }
+    endpoint->complaints++;
+    return true;
+}
+
+void rtcp_endpoint_complain(struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
                             const char *why)
 {
     struct base_event e = {.at = base_clock_now(), .object = "endpoint", .name = what, .text = why};
 
+    if (!rtcp_endpoint_may_complain(endpoint)) {
+        return;
+    }
     e.field[0].key = "peer_family";
     e.field[0].value = peer->family;
     e.field[1].key = "peer_ip"; /* the last 64 bits of an IPv6 address */
     e.field[1].value = peer->family == 6 ? base_get64(peer->ip + 8) : base_get32(peer->ip);
     e.field[2].key = "peer_port";
     e.field[2].value = peer->port;
+    e.field[3].key = "kept_back"; /* complaints before this one that were too many */
+    e.field[3].value = endpoint->complaints_kept;
+    endpoint->complaints_kept = 0;
     base_trace_emit(&endpoint->options.trace, &e);
 }
 
@@ -116,13 +139,15 @@ void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct 
     ret->acks = o->acks;
     ret->idle_probe = o->idle_probe;
     ret->linger_max = o->linger_max;
+    ret->idle_passivate = o->idle_passivate;
+    ret->orphan_max = o->orphan_max;
     ret->incarnation = endpoint->incarnation;
     ret->id = rtcp_registry_next_id(&endpoint->registry);
     take_random(endpoint, &ret->seed, sizeof ret->seed);
     if (endpoint->options.seed != 0) {
         ret->seed = base_rng_next(&endpoint->rng);
     }
-    ret->shared = &endpoint->shared;
+    ret->shared = rtcp_keyring_current(&endpoint->keys);
     ret->ring_source = o->sendfile ? base_ringmem_pages() : base_ringmem_system();
     ret->trace = &endpoint->options.trace;
     take_random(endpoint, ret->nonce, sizeof ret->nonce);
@@ -203,6 +228,7 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
     }
     rtcp_link_free_closed(endpoint);
     rtcp_courier_free_closed(endpoint);
+    rtcp_drain_look(endpoint);
     endpoint->in_turn = false;
     if (endpoint->ready_first != NULL) {
         ev_idle_start(endpoint->loop, &endpoint->awake);
@@ -252,10 +278,21 @@ static int check_options(const struct rtcp_endpoint_options *o)
     if (o->streams_max < 1 || o->streams_max > STREAMS_MOST) {
         return BASE_E_RANGE;
     }
-    if (o->key != NULL && (o->key_size < RTCP_KEY_MIN || o->key_size > RTCP_KEY_MAX)) {
-        return BASE_E_RANGE;
-    }
-    return 0;
+    return o->key != NULL && o->key_count > 0 ? BASE_E_RANGE : 0;
+}
+
+static int init_keys(struct rtcp_endpoint *e)
+{
+    const struct rtcp_endpoint_options *o = &e->options;
+    const struct rtcp_key one = {o->key_id, o->key, o->key_size};
+
+    return o->key != NULL ? rtcp_keyring_set(&e->keys, &one, 1, 0)
+                          : rtcp_keyring_set(&e->keys, o->keys, o->key_count, o->key_current);
+}
+
+int rtcp_endpoint_set_keys(struct rtcp_endpoint *endpoint, const struct rtcp_key *keys, size_t count, size_t current)
+{
+    return rtcp_keyring_set(&endpoint->keys, keys, count, current);
 }
 
 static int init_tables(struct rtcp_endpoint *e)
@@ -292,6 +329,9 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
     }
     status = check_options(&e->options);
     if (status == 0) {
+        status = init_keys(e);
+    }
+    if (status == 0) {
         base_rng_init(&e->rng, e->options.seed == 0 ? random_number() : e->options.seed);
         status = init_tables(e);
     }
@@ -305,14 +345,13 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
         free(e);
         return status;
     }
-    rtcp_auth_shared_init(&e->shared,
-                          (struct base_bytes){e->options.key, e->options.key == NULL ? 0 : e->options.key_size},
-                          e->options.key_id);
-    e->options.key = NULL;            /* was borrowed for this call */
+    e->options.key = NULL; /* they were borrowed for this call */
+    e->options.keys = NULL;
     e->incarnation = random_number(); /* never from the seed: two lives must not have the same */
     e->loop = loop;
     e->port4.fd = -1;
     e->port6.fd = -1;
+    e->spare_fd = -1;
     ev_prepare_init(&e->turn, on_turn);
     e->turn.data = e;
     ev_prepare_start(loop, &e->turn);
@@ -350,6 +389,10 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
         rtcp_listener_free(endpoint->listeners);
     }
     rtcp_courier_close_all(endpoint);
+    rtcp_drain_stop(endpoint);
+    if (endpoint->spare_fd >= 0) {
+        close(endpoint->spare_fd);
+    }
     rtcp_control_close(endpoint);
     rtcp_link_free_closed(endpoint);
     ev_ref(endpoint->loop);
@@ -365,6 +408,8 @@ void rtcp_endpoint_stats(const struct rtcp_endpoint *endpoint, struct rtcp_stats
     *ret_stats = endpoint->stats;
     for (const struct rtcp_stream *s = endpoint->streams; s != NULL; s = s->next) {
         ret_stats->acks_stale += s->session.acks_stale;
+        ret_stats->passive += s->session.is_passive ? 1 : 0;
+        ret_stats->lingering += s->session.life == RTCP_LIFE_CLOSING && !s->session.is_complete ? 1 : 0;
     }
 }
 

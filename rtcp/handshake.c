@@ -386,9 +386,10 @@ static void greet_request(struct rtcp_session *s, struct rtcp_effect *e)
     e->size = RTCP_WIRE_REQUEST;
 }
 
-void rtcp_session_control_request(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
+void rtcp_session_control_request(const struct rtcp_session *s, uint8_t nonce[RTCP_WIRE_NONCE],
                                   uint8_t out[RTCP_WIRE_REQUEST])
 {
+    const struct rtcp_auth_asked asked = {s->cid, 1, s->peer_name, s->peer_incarnation};
     struct rtcp_wire_request r = {
         .kind = RTCP_WIRE_CONTROL,
         .key_id = s->opt.shared->id,
@@ -400,6 +401,7 @@ void rtcp_session_control_request(const struct rtcp_session *s, const uint8_t no
         .server_incarnation = s->peer_incarnation,
     };
 
+    rtcp_auth_prove(nonce, s->opt.shared, &asked);
     base_copy(r.nonce, nonce, RTCP_WIRE_NONCE);
     rtcp_wire_put_request(out, &r);
     rtcp_auth_sign(out, RTCP_WIRE_REQUEST, s->keys.handshake_up, 0, 0, NULL);

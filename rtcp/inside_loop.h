@@ -10,6 +10,7 @@
  *   read_loop.c       what it reads
  *   control_loop.c    the UDP control port
  *   courier_loop.c    CONTROL connections, where UDP does not get through
+ *   drain_loop.c      the way out: all streams closed in the background
  *   address_loop.c    addresses as text, data and sockaddr
  *
  * User callbacks run only from rtcp_endpoint_turn (and on_readable from it, too), never inside a call of the user.
@@ -139,6 +140,8 @@ struct rtcp_listener {
     uint64_t name;
     bool is_open;   /* the application still wants new streams */
     uint32_t users; /* streams and half-open connections that came in here */
+    size_t streams; /* of them streams */
+    size_t streams_max;
     struct rtcp_stream_options stream;
     rtcp_on_accept *on_accept;
     bool (*has_room)(void *user); /* the application takes one more stream now; NULL: always */
@@ -159,11 +162,21 @@ struct rtcp_control_port {
 };
 
 struct rtcp_courier;
+/* The way out of a program, see rtcp_drain. */
+struct rtcp_draining {
+    bool is_on;
+    bool is_over; /* the last call was made */
+    base_time deadline;
+    uint64_t lost_before; /* stats.bytes_lost when it began */
+    ev_timer tick;
+    rtcp_on_drain *on_drain;
+    void *user;
+};
 
 struct rtcp_endpoint {
     struct ev_loop *loop;
     struct rtcp_endpoint_options options;
-    struct rtcp_auth_shared shared;
+    struct rtcp_keyring keys;
     struct base_rng rng;
     uint64_t incarnation;
     struct rtcp_registry registry;
@@ -197,6 +210,14 @@ struct rtcp_endpoint {
     uint8_t random[256]; /* fresh random bytes, the first `random_left` of them not yet used */
     size_t random_left;
 
+    int spare_fd;   /* given away when descriptors run out, so that who comes back is heard (P43); -1: not there */
+    bool is_scarce; /* it was given away */
+
+    base_time complaining_since;
+    unsigned complaints; /* since then */
+    uint64_t complaints_kept;
+
+    struct rtcp_draining drain;
     struct rtcp_stats stats;
 
     /* The blocking face: its lock is given back around system calls of the control port. NULL: nobody shares this. */
@@ -270,6 +291,17 @@ void rtcp_listener_add_half_open(struct rtcp_link *link);
 void rtcp_listener_remove_half_open(struct rtcp_link *link);
 void rtcp_listener_release(struct rtcp_listener *listener);
 void rtcp_listener_free(struct rtcp_listener *listener);
+
+/* ------------------------------------------------------------------------------------------------ calls_loop.c */
+
+/* rtcp_close in all its forms; deadline: an instant or BASE_NEVER. */
+void rtcp_stream_close(struct rtcp_stream *stream, bool is_abort, base_time deadline, bool for_ever);
+
+/* ------------------------------------------------------------------------------------------------ drain_loop.c */
+
+/* At the end of a turn: tells when the last stream is over. */
+void rtcp_drain_look(struct rtcp_endpoint *endpoint);
+void rtcp_drain_stop(struct rtcp_endpoint *endpoint);
 
 /* ------------------------------------------------------------------------------------------------ stream_loop.c */
 
@@ -369,8 +401,10 @@ struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t 
 void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream);
 /* Tells the trace that somebody's bytes were dropped or refused; whoever prints it limits how often. */
-void rtcp_endpoint_complain(const struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
+void rtcp_endpoint_complain(struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
                             const char *why);
+/* Whether one more complaint may go out now: whoever floods us must not flood the log, too. */
+bool rtcp_endpoint_may_complain(struct rtcp_endpoint *endpoint);
 /* Runs waiting callbacks; at the end of every event and before the loop sleeps. */
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint);
 /* Around a system call that needs no state of the endpoint. */

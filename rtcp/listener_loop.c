@@ -13,7 +13,6 @@
 
 #define ACCEPTS_PER_EVENT 64
 #define RETRY_MS          200u /* told to clients refused for want of room */
-#define PAUSE_S           0.1  /* without descriptors */
 
 /* ------------------------------------------------------------------------------------------------ half-open ones */
 
@@ -66,8 +65,9 @@ static struct rtcp_registry_place place_of(const struct rtcp_listener *listener)
     return (struct rtcp_registry_place){
         .incarnation = listener->endpoint->incarnation,
         .name = listener->name,
-        .is_listening = listener->is_open,
-        .shared = &listener->endpoint->shared,
+        .is_listening = listener->is_open && !listener->endpoint->drain.is_on,
+        .shared = rtcp_keyring_current(&listener->endpoint->keys),
+        .keys = &listener->endpoint->keys,
     };
 }
 
@@ -91,11 +91,18 @@ static const char *reason_text(uint8_t reason)
     return reason < sizeof text / sizeof text[0] ? text[reason] : text[0];
 }
 
+static void count_refusal(struct rtcp_endpoint *e, uint8_t reason)
+{
+    e->stats.keys_refused += reason == RTCP_WIRE_BAD_KEY ? 1 : 0;
+    e->stats.full_refused += reason == RTCP_WIRE_FULL ? 1 : 0;
+}
+
 static void refuse(struct rtcp_link *link, const struct rtcp_wire_request *request, uint8_t reason)
 {
     struct rtcp_registry_place place = place_of(link->listener);
     uint8_t bytes[RTCP_WIRE_ANSWER];
 
+    count_refusal(link->endpoint, reason);
     rtcp_endpoint_complain(link->endpoint, &link->peer, "handshake refused", reason_text(reason));
     rtcp_registry_refuse(&place, request, reason, RETRY_MS, bytes);
     rtcp_link_refuse(link, bytes, sizeof bytes);
@@ -131,7 +138,7 @@ static void hand_over(struct rtcp_link *link, struct rtcp_stream *stream, const 
     link->attempt = request->attempt;
     link->state = RTCP_LINK_WAITING;
     link->in_size = 0;
-    if (request->kind == RTCP_WIRE_OPEN && link->endpoint->shared.is_set) {
+    if (request->kind == RTCP_WIRE_OPEN && stream->session.opt.shared->is_set) {
         link->confirm_in = RTCP_WIRE_CONFIRM;
         link->early_in = request->early;
     }
@@ -139,15 +146,68 @@ static void hand_over(struct rtcp_link *link, struct rtcp_stream *stream, const 
     rtcp_address_print(&link->peer, stream->peer_text);
 }
 
-static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *request, base_time now)
+/* Room for one more stream; the last descriptors are kept for those that come back. */
+static bool has_room(const struct rtcp_listener *listener)
+{
+    const struct rtcp_endpoint *e = listener->endpoint;
+
+    return !e->is_scarce && e->stats.sessions < e->options.streams_max &&
+           (listener->streams_max == 0 || listener->streams < listener->streams_max) &&
+           (listener->has_room == NULL || listener->has_room(listener->user));
+}
+
+struct rtcp_stream *rtcp_oldest_orphan(const struct rtcp_endpoint *endpoint, base_time *ret_silent)
+{
+    struct rtcp_stream *oldest = NULL;
+    base_time since = BASE_NEVER;
+
+    for (struct rtcp_stream *stream = endpoint->streams; stream != NULL; stream = stream->next) {
+        const struct rtcp_session *s = &stream->session;
+        bool is_orphan = !s->opt.is_client && s->life == RTCP_LIFE_OPEN && s->path == RTCP_PATH_DETACHED;
+
+        if (is_orphan && rtcp_session_silent_since(s) < since) {
+            since = rtcp_session_silent_since(s);
+            oldest = stream;
+        }
+    }
+    if (oldest != NULL && ret_silent != NULL) {
+        *ret_silent = base_time_since(base_clock_now(), since);
+    }
+    return oldest;
+}
+
+/* Never silently: who must refuse for want of room says what takes it (P31). */
+static void name_oldest(struct rtcp_endpoint *e, base_time now)
+{
+    struct base_event event = {.at = now, .object = "listener", .name = "full", .text = "the oldest without a client"};
+    const struct rtcp_stream *oldest;
+    base_time silent = 0;
+
+    if (!rtcp_endpoint_may_complain(e)) {
+        return;
+    }
+    oldest = rtcp_oldest_orphan(e, &silent);
+    if (oldest == NULL) {
+        return;
+    }
+    event.id = oldest->session.opt.id;
+    event.field[0].key = "silent_ms";
+    event.field[0].value = silent / BASE_MS(1);
+    event.field[1].key = "unacknowledged";
+    event.field[1].value = oldest->session.out.upto - oldest->session.out.first;
+    base_trace_emit(&e->options.trace, &event);
+}
+
+static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *request,
+                     const struct rtcp_auth_shared *shared, base_time now)
 {
     struct rtcp_listener *listener = link->listener;
     struct rtcp_endpoint *e = link->endpoint;
     struct rtcp_session_options options;
     struct rtcp_stream *stream;
 
-    if ((listener->has_room != NULL && !listener->has_room(listener->user)) ||
-        e->stats.sessions >= e->options.streams_max || (e->shared.is_set && e->proving >= RTCP_HALF_OPEN_MAX)) {
+    if (!has_room(listener) || (shared->is_set && e->proving >= RTCP_HALF_OPEN_MAX)) {
+        name_oldest(e, now);
         refuse(link, request, RTCP_WIRE_FULL);
         return;
     }
@@ -158,14 +218,17 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
     }
     rtcp_endpoint_session_options(e, &listener->stream, &options);
     options.name = listener->name;
+    options.shared = shared;
     if (rtcp_session_accept(&stream->session, &options, now, request) < 0) {
         rtcp_stream_free(stream);
         refuse(link, request, RTCP_WIRE_FULL);
         return;
     }
+    rtcp_keyring_hold(&e->keys, shared);
     stream->listener = listener;
     stream->no_pages = !listener->stream.sendfile;
     listener->users++;
+    listener->streams++;
     if (rtcp_registry_add(&e->registry, &stream->session) < 0) {
         rtcp_stream_free(stream);
         refuse(link, request, RTCP_WIRE_FULL);
@@ -224,7 +287,7 @@ void rtcp_listener_request(struct rtcp_link *link, base_time now)
     rtcp_registry_judge(&e->registry, &place, &request, raw, &judgement);
     switch (judgement.kind) {
     case RTCP_JUDGED_NEW:
-        open_new(link, &request, now);
+        open_new(link, &request, judgement.shared, now);
         break;
     case RTCP_JUDGED_KNOWN:
         pass_on(link, judgement.session, &request, raw, now);
@@ -233,6 +296,7 @@ void rtcp_listener_request(struct rtcp_link *link, base_time now)
         rtcp_courier_accepted(link, judgement.answer);
         break;
     case RTCP_JUDGED_REFUSED:
+        count_refusal(e, judgement.answer[RTCP_WIRE_PREFIX]);
         rtcp_endpoint_complain(e, &link->peer, "handshake refused", reason_text(judgement.answer[RTCP_WIRE_PREFIX]));
         rtcp_link_refuse(link, judgement.answer, sizeof judgement.answer);
         break;
@@ -241,31 +305,74 @@ void rtcp_listener_request(struct rtcp_link *link, base_time now)
 
 /* ------------------------------------------------------------------------------------------------ accepting */
 
+static void take_spare(struct rtcp_endpoint *e)
+{
+    if (e->spare_fd < 0) {
+        e->spare_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    }
+}
+
+/* No accepting for a while: without descriptors the loop would call again and again. */
+static void pause_accepting(struct rtcp_listener *listener)
+{
+    ev_io_stop(listener->endpoint->loop, &listener->acceptor);
+    ev_timer_again(listener->endpoint->loop, &listener->pause);
+}
+
+/* The process has no descriptors left: gives the spare one away, for one connection at a time. True: accept again. */
+static bool give_spare(struct rtcp_endpoint *e, int error)
+{
+    if ((error != EMFILE && error != ENFILE) || e->spare_fd < 0) {
+        return false;
+    }
+    close(e->spare_fd);
+    e->spare_fd = -1;
+    e->is_scarce = true;
+    return true;
+}
+
+/* One connection; false: no more now. */
+static bool accept_one(struct rtcp_listener *listener)
+{
+    struct rtcp_endpoint *e = listener->endpoint;
+    struct sockaddr_storage from;
+    struct rtcp_address peer;
+    struct rtcp_link *link;
+    socklen_t size = sizeof from;
+    int fd = accept4(listener->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        if (give_spare(e, errno)) {
+            return true;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_accepting(listener);
+        }
+        return false; /* everything else is the connection's own trouble (P43) */
+    }
+    e->stats.connections_accepted++;
+    rtcp_address_from_sock(&from, &peer);
+    link = rtcp_link_accepted(listener, fd, &peer);
+    if (link != NULL) {
+        base_time now = link->began_at;
+
+        /* On the last descriptor it must say soon that it comes back to a session; an opening is refused. */
+        link->began_at -= e->is_scarce ? RTCP_HANDSHAKE_TOTAL - RTCP_SCARCE_HANDSHAKE : 0;
+        rtcp_link_read_request(link, now); /* on short ways it is here already */
+    }
+    if (e->is_scarce) {
+        pause_accepting(listener);
+    }
+    return !e->is_scarce;
+}
+
 static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct rtcp_listener *listener = w->data;
 
+    (void)loop;
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
-        struct sockaddr_storage from;
-        struct rtcp_address peer;
-        struct rtcp_link *link;
-        socklen_t size = sizeof from;
-        int fd = accept4(listener->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                ev_io_stop(loop, w);
-                ev_timer_again(loop, &listener->pause);
-            }
-            break; /* everything else is the connection's own trouble (P43) */
-        }
-        listener->endpoint->stats.connections_accepted++;
-        rtcp_address_from_sock(&from, &peer);
-        link = rtcp_link_accepted(listener, fd, &peer);
-        if (link != NULL) {
-            rtcp_link_read_request(link, link->began_at); /* on short ways it is here already */
-        }
+    for (int i = 0; i < ACCEPTS_PER_EVENT && accept_one(listener); i++) {
     }
     rtcp_endpoint_turn(listener->endpoint);
 }
@@ -275,8 +382,14 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *w, int events)
     struct rtcp_listener *listener = w->data;
 
     (void)events;
-    ev_timer_stop(loop, w);
-    ev_io_start(loop, &listener->acceptor);
+    if (listener->endpoint->is_scarce) {
+        take_spare(listener->endpoint);
+        listener->endpoint->is_scarce = listener->endpoint->spare_fd < 0;
+    }
+    if (!listener->endpoint->is_scarce) {
+        ev_timer_stop(loop, w);
+        ev_io_start(loop, &listener->acceptor);
+    } /* else the timer repeats */
 }
 
 /* ------------------------------------------------------------------------------------------------ names */
@@ -349,10 +462,9 @@ static int open_socket(const struct rtcp_address *at, int backlog, struct rtcp_a
 
 static int check_options(const struct rtcp_listen_options *o)
 {
-    bool is_fine = o->backlog >= 1 && rtcp_stream_options_check(&o->stream) == 0 &&
-                   (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
+    bool is_fine = o->backlog >= 1 && (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
 
-    return is_fine ? 0 : BASE_E_RANGE;
+    return is_fine ? rtcp_stream_options_check(&o->stream) : BASE_E_RANGE;
 }
 
 int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address, const struct rtcp_listen_options *options,
@@ -395,6 +507,7 @@ int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address, const struc
     listener->endpoint = endpoint;
     listener->is_open = true;
     listener->stream = options->stream;
+    listener->streams_max = options->streams_max;
     listener->on_accept = on_accept;
     listener->user = user;
     listener->name =
@@ -406,8 +519,9 @@ int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address, const struc
     ev_io_init(&listener->acceptor, on_acceptable, listener->fd, EV_READ);
     listener->acceptor.data = listener;
     ev_io_start(endpoint->loop, &listener->acceptor);
-    ev_timer_init(&listener->pause, on_pause_over, 0., PAUSE_S);
+    ev_timer_init(&listener->pause, on_pause_over, 0., (double)RTCP_SCARCE_PAUSE / 1e9);
     listener->pause.data = listener;
+    take_spare(endpoint);
     *ret_listener = listener;
     return 0;
 }

@@ -66,6 +66,7 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     s->must_replace = false;
     s->tells_again = false;
     s->wake = 0; /* a resume cancels WAKE */
+    rtcp_passive_attached(s, now);
     rtcp_pulse_attached(&s->pulse, now, from);
     p = rtcp_session_push(s, RTCP_EFFECT_ATTACH, attempt, 0);
     p->status = s->opt.is_client && s->opt.shared->is_set && s->connections == 1; /* CONFIRM */
@@ -106,11 +107,13 @@ void rtcp_path_lose(struct rtcp_session *s, base_time now, const char *why)
         (void)rtcp_session_push(s, RTCP_EFFECT_LINK, 0, 0);
     }
     if (s->opt.is_client) {
-        if (s->trying == RTCP_TRY_REST) {
+        if (s->trying == RTCP_TRY_REST && !s->is_passive) {
             rtcp_backoff_failed(&s->backoff, now, &s->rng);
         }
     } else if (rtcp_session_is_busy(s) || s->shut) {
         s->wake = s->live;
+    } else {
+        s->is_passive = s->let_go == s->live && s->life == RTCP_LIFE_OPEN;
     }
     s->live = 0;
     s->mismatch_at = 0;
@@ -141,7 +144,8 @@ void rtcp_path_replace(struct rtcp_session *s, base_time now, const char *why)
 static bool is_wanted(const struct rtcp_session *s)
 {
     return s->opt.is_client && s->life != RTCP_LIFE_DEAD && s->trying == RTCP_TRY_REST &&
-           (!s->is_complete || s->tells_again) && !s->aborted && (s->path == RTCP_PATH_DETACHED || s->wants_new);
+           (!s->is_complete || s->tells_again) && !s->aborted &&
+           (s->path == RTCP_PATH_DETACHED ? !s->is_passive || s->is_doubtful : s->wants_new);
 }
 
 void rtcp_path_advance(struct rtcp_session *s, base_time now)
@@ -161,12 +165,15 @@ void rtcp_path_advance(struct rtcp_session *s, base_time now)
 
 static void ask(struct rtcp_session *s, base_time now)
 {
+    const struct rtcp_auth_asked asked = {s->cid, s->attempt, s->peer_name, s->peer_incarnation};
+
     /* The nonce binds the answer to this attempt; the opening keeps one for idempotence (P14). */
     if (s->cid == 0) { /* also when the application has closed already */
         base_copy(s->request_nonce, s->client_nonce, RTCP_WIRE_NONCE);
     } else {
         base_put64(s->request_nonce, base_rng_next(&s->rng));
         base_put64(s->request_nonce + 8, base_rng_next(&s->rng));
+        rtcp_auth_prove(s->request_nonce, s->opt.shared, &asked);
     }
     s->try_started = now;
     s->try_deadline = now + (rtcp_session_is_busy(s) ? RTCP_CONNECT_BUSY : RTCP_CONNECT_IDLE);
@@ -302,6 +309,23 @@ void rtcp_session_eof(struct rtcp_session *s, base_time now, uint32_t attempt)
     rtcp_session_check(s);
 }
 
+int rtcp_session_replace(struct rtcp_session *s, base_time now)
+{
+    if (s->life == RTCP_LIFE_DEAD || s->aborted || s->is_complete) {
+        return BASE_E_CLOSED;
+    }
+    rtcp_passive_used(s, now);
+    if (s->path == RTCP_PATH_ATTACHED) {
+        s->must_replace = true; /* bytes on the move do not take this wish away */
+        rtcp_path_replace(s, now, "the application asks for another connection");
+    }
+    if (s->opt.is_client && rtcp_backoff_hinted(&s->backoff, now)) {
+        rtcp_path_advance(s, now);
+    }
+    rtcp_session_check(s);
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------ hints and time */
 
 void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
@@ -319,6 +343,9 @@ void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
         s->must_replace = true;
         rtcp_path_replace(s, now, "the peer's endpoint does not know the session");
         return;
+    }
+    if (s->is_passive && (evidence == RTCP_EVIDENCE_UNKNOWN || evidence == RTCP_EVIDENCE_REFUSED)) {
+        s->is_doubtful = true; /* the answer of a connection is a proof */
     }
     if (s->trying == RTCP_TRY_REST) {
         if ((s->path == RTCP_PATH_DETACHED || s->wants_new) && rtcp_backoff_hinted(&s->backoff, now)) {

@@ -167,6 +167,10 @@ void rtcp_registry_refuse(const struct rtcp_registry_place *place, const struct 
         .name = place->name,
     };
 
+    if (place->shared->is_set && (reason == RTCP_WIRE_BAD_KEY || reason == RTCP_WIRE_BAD_VERSION)) {
+        a.name = 0; /* who does not hold the key does not learn who lives here, and since when */
+        a.incarnation = 1;
+    }
     rtcp_wire_put_answer(out, &a);
     rtcp_auth_sign(out, RTCP_WIRE_ANSWER, place->shared->key, 0, 0, request->nonce);
 }
@@ -188,6 +192,8 @@ static void judge_open(const struct rtcp_registry *r, const struct rtcp_registry
         rtcp_tombstone_refuse(t, request, place->incarnation, place->name, ret->answer);
     } else if (!place->is_listening) {
         rtcp_registry_refuse(place, request, RTCP_WIRE_NOT_LISTENING, 0, ret->answer);
+    } else if (place->keys != NULL && rtcp_keyring_find(place->keys, request->key_id, true) != place->shared) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->answer); /* retired */
     } else {
         ret->kind = RTCP_JUDGED_NEW;
     }
@@ -242,12 +248,37 @@ static void judge_control(const struct rtcp_registry *r, const struct rtcp_regis
     }
 }
 
+/* The key that a request names; a session's own comes first, whatever became of it. */
+static const struct rtcp_auth_shared *key_of(const struct rtcp_registry *r, const struct rtcp_registry_place *place,
+                                             const struct rtcp_wire_request *request)
+{
+    const struct rtcp_session *s = request->kind == RTCP_WIRE_OPEN ? NULL : rtcp_registry_find(r, request->cid);
+
+    if (s != NULL && s->opt.shared->id == request->key_id) {
+        return s->opt.shared;
+    }
+    if (place->keys != NULL) {
+        return rtcp_keyring_find(place->keys, request->key_id, false);
+    }
+    return request->key_id == place->shared->id ? place->shared : NULL;
+}
+
 void rtcp_registry_judge(const struct rtcp_registry *r, const struct rtcp_registry_place *place,
                          const struct rtcp_wire_request *request, struct base_bytes raw, struct rtcp_judgement *ret)
 {
+    const struct rtcp_auth_asked asked = {request->cid, request->attempt, request->name, request->server_incarnation};
+    struct rtcp_registry_place here = *place;
+
     ret->kind = RTCP_JUDGED_REFUSED;
     ret->session = NULL;
-    if (request->key_id != place->shared->id) {
+    ret->shared = key_of(r, place, request);
+    if (ret->shared == NULL) {
+        rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->answer);
+        return;
+    }
+    here.shared = ret->shared;
+    place = &here;
+    if (request->kind != RTCP_WIRE_OPEN && !rtcp_auth_is_asker(request->nonce, ret->shared, &asked)) {
         rtcp_registry_refuse(place, request, RTCP_WIRE_BAD_KEY, 0, ret->answer);
     } else if (request->kind == RTCP_WIRE_OPEN) {
         judge_open(r, place, request, raw, ret);

@@ -8,6 +8,7 @@
 #define HOLDFAST_RTCP_REGISTRY_H
 
 #include "rtcp/base/table.h"
+#include "rtcp/keyring.h"
 #include "rtcp/tombstone.h"
 
 struct rtcp_registry {
@@ -52,8 +53,9 @@ void rtcp_registry_release(struct rtcp_registry *r);
 struct rtcp_registry_place {
     uint64_t incarnation;
     uint64_t name;
-    bool is_listening; /* the application still accepts new streams */
-    const struct rtcp_auth_shared *shared;
+    bool is_listening;                     /* the application still accepts new streams */
+    const struct rtcp_auth_shared *shared; /* signs what no request's key does; the only key, if keys is NULL */
+    const struct rtcp_keyring *keys;
 };
 
 enum rtcp_judged {
@@ -66,6 +68,7 @@ enum rtcp_judged {
 struct rtcp_judgement {
     enum rtcp_judged kind;
     struct rtcp_session *session;
+    const struct rtcp_auth_shared *shared; /* of the request */
     uint8_t answer[RTCP_WIRE_ANSWER];
 };
 

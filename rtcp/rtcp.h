@@ -33,6 +33,7 @@
 #define RTCP_NAME_MAX        255 /* bytes of a service name */
 #define RTCP_KEY_MAX         64  /* bytes of a pre-shared key */
 #define RTCP_KEY_MIN         16
+#define RTCP_KEYS_MAX        8 /* keys accepted at once */
 #define RTCP_RING_MIN        4096
 #define RTCP_RING_MAX        (1u << 30)
 #define RTCP_ADDRESS_TEXT    72 /* "[ipv6%scope]:port" with its end */
@@ -55,13 +56,29 @@ struct rtcp_stats {
     uint64_t datagrams_received;
     uint64_t messages_dropped; /* control messages with an unknown id, a wrong tag or an impossible count */
     uint64_t acks_stale;       /* acknowledgements below what was acknowledged before */
+    uint64_t keys_refused;     /* of the refused: their key or tag was wrong */
+    uint64_t full_refused;     /* of the refused: no room for another stream, or no descriptors */
+    uint64_t passive;          /* streams without a connection by agreement, now */
+    uint64_t lingering;        /* streams closed here that are not complete, now */
+    uint64_t expired;          /* streams that ended because a linger limit or a deadline passed */
+    uint64_t bytes_lost;       /* accepted from applications and unacknowledged when their stream ended */
+};
+
+/* A pre-shared key. Its id stands on the wire, so both sides must give a key the same id. */
+struct rtcp_key {
+    uint32_t id;
+    const uint8_t *bytes;
+    size_t size; /* RTCP_KEY_MIN .. RTCP_KEY_MAX */
 };
 
 struct rtcp_endpoint_options {
-    size_t streams_max;      /* streams and half-open connections at once: 1 .. 2^20; default 65536 */
-    const uint8_t *key;      /* pre-shared key of RTCP_KEY_MIN .. RTCP_KEY_MAX bytes, or NULL for none */
-    size_t key_size;         /* then only holders of the key can open, resume and control streams */
-    uint32_t key_id;         /* names the key on the wire */
+    size_t streams_max;          /* streams and half-open connections at once: 1 .. 2^20; default 65536 */
+    const uint8_t *key;          /* pre-shared key of RTCP_KEY_MIN .. RTCP_KEY_MAX bytes, or NULL for none */
+    size_t key_size;             /* then only holders of the key can open, resume and control streams */
+    uint32_t key_id;             /* names the key on the wire */
+    const struct rtcp_key *keys; /* several, instead of key: see rtcp_endpoint_set_keys */
+    size_t key_count;
+    size_t key_current;      /* index of the one to open with */
     uint64_t seed;           /* of jitter and identifiers; 0: from the kernel. Tests pass a number */
     struct base_trace trace; /* typed events; {0} for none */
 };
@@ -79,12 +96,53 @@ RTCP_API void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o);
 RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options *options,
                                               struct rtcp_endpoint **ret_endpoint);
 
+/* Changes the pre-shared keys of a living endpoint. Openings are accepted under any of `keys`, and made under
+ * keys[current]; without any, openings need no key. Streams that live go on under the key that they were opened with,
+ * also if it is no longer among them: it takes the keys of a session from its opening, so who wants to end what an old
+ * key opened closes those streams.
+ *
+ * To rotate: give all endpoints the new key beside the old one, then make it current everywhere, then take the old one
+ * away.
+ *
+ *   keys     copied.
+ *   returns  0; BASE_E_RANGE (a size, more than RTCP_KEYS_MAX, current, or too many keys that were taken away are still
+ *            in use), BASE_E_EXISTS (an id twice, or one under which streams live with other bytes). */
+RTCP_API BASE_MUST_USE int rtcp_endpoint_set_keys(struct rtcp_endpoint *endpoint, const struct rtcp_key *keys,
+                                                  size_t count, size_t current);
+
+/* Reads a pre-shared key: the bytes of a file without a newline at its end, or with path NULL the value of the
+ * environment variable HOLDFAST_KEY.
+ *
+ *   returns  0; BASE_E_NOTFOUND (no such variable), BASE_E_SYSTEM (file: see errno), BASE_E_RANGE (not RTCP_KEY_MIN ..
+ *            RTCP_KEY_MAX bytes). */
+RTCP_API BASE_MUST_USE int rtcp_key_read(const char *path, uint8_t ret_key[RTCP_KEY_MAX], size_t *ret_size);
+
 /* Closes the endpoint at once: streams still open are aborted (their peers are told once, best effort), lingering ones
  * are given up, listeners end, no callback runs any more. To leave nothing behind, close the streams first and run the
  * loop until their on_closed. Accepts NULL. Must not be called from a callback of the same endpoint. */
 RTCP_API void rtcp_endpoint_close(struct rtcp_endpoint *endpoint);
 
 RTCP_API void rtcp_endpoint_stats(const struct rtcp_endpoint *endpoint, struct rtcp_stats *ret_stats);
+
+/* How far a drain is. */
+struct rtcp_drain_progress {
+    uint64_t streams;        /* not over yet */
+    uint64_t unacknowledged; /* bytes in them that their peers did not acknowledge yet */
+    uint64_t lost; /* bytes unacknowledged in streams that ended since the drain began; their fate is unknown */
+    bool is_over;  /* the last call */
+};
+
+/* Called a few times a second while a drain goes on, and once with is_over set: the place for ev_break. */
+typedef void rtcp_on_drain(void *user, struct rtcp_endpoint *endpoint, const struct rtcp_drain_progress *progress);
+
+/* The way out of a program: accepts and opens no streams any more (openings are refused, rtcp_connect returns
+ * BASE_E_CLOSED), closes all streams in the background, and tells when the last one is over; each stream's on_closed
+ * runs as usual. Let the loop run; then call rtcp_endpoint_close (from outside of callbacks).
+ *
+ *   within    from now; then streams that are left end with BASE_E_EXPIRED. BASE_NEVER: until the last byte was
+ *             acknowledged (see RTCP_LINGER_FOREVER).
+ *   on_drain  NULL: nobody is told. A second call replaces deadline, callback and user of the first. */
+RTCP_API void rtcp_drain(struct rtcp_endpoint *endpoint, base_time within, rtcp_on_drain *on_drain, void *user);
 
 /* The incarnation of this endpoint: 64 random bits made when it was opened, never 0. */
 RTCP_API uint64_t rtcp_endpoint_incarnation(const struct rtcp_endpoint *endpoint);
@@ -141,8 +199,13 @@ struct rtcp_stream_options {
     bool retry_refused;       /* client: keep trying where the first attempt finds nobody or a final refusal */
     base_time idle_probe;     /* a stream that only waits asks for a sign of life this often: BASE_S(1) .., default
                                  15 s; BASE_NEVER: not at all */
-    base_time linger_max;     /* background closing without contact ends after this: default 10 min, not 0 */
-    const char *service;      /* client: the service name expected; NULL takes any at first and keeps what it found */
+    base_time idle_passivate; /* let the connection go after so long without use (rtcp_passivate): BASE_S(1) ..;
+                                 default BASE_NEVER: not by itself */
+    base_time orphan_max; /* server: a stream whose client was not heard of for so long is ended, with BASE_E_EXPIRED
+                             here and BASE_E_RESET there, should it come back: BASE_S(60) ..; default BASE_NEVER:
+                             it is kept as long as the application holds it */
+    base_time linger_max; /* background closing without contact ends after this: default 10 min, not 0 */
+    const char *service;  /* client: the service name expected; NULL takes any at first and keeps what it found */
 };
 
 RTCP_API void rtcp_stream_options_default(struct rtcp_stream_options *o);
@@ -203,12 +266,37 @@ enum rtcp_linger {
     RTCP_LINGER_ABORT,      /* forget unsent bytes and tell the peer */
     RTCP_LINGER_BACKGROUND, /* deliver everything first, in the background, however long the link is down; ends
                                without contact for options.linger_max */
+    RTCP_LINGER_FOREVER,    /* the same, but while a byte is unacknowledged nothing ends it; only the wait for the
+                               peer's own closing, after that, keeps options.linger_max */
 };
 
 /* Gives the stream up. No callback but on_closed runs afterwards; it runs when the closing is complete. What the peer
- * still sends is not read. Calling it twice is allowed; abort overtakes background. (Paper 3.3; PROTOCOL.md "Closing".)
- */
+ * still sends is not read. Calling it twice is allowed: abort overtakes the others, else the last call counts. (Paper
+ * 3.3; PROTOCOL.md "Closing".) */
 RTCP_API void rtcp_close(struct rtcp_stream *stream, enum rtcp_linger linger);
+
+/* Closes in the background, but not longer than `span` from now: then the peer is told of an abort, once, and
+ * on_closed(BASE_E_EXPIRED) says how many bytes were never acknowledged. */
+RTCP_API void rtcp_close_within(struct rtcp_stream *stream, base_time span);
+
+/* Lets the TCP connection go, on either side; the stream lives on and comes back by itself when it is used: by
+ * rtcp_send, rtcp_shutdown, rtcp_close or rtcp_replace here or there. It happens when nothing is under way in either
+ * direction and the peer agreed (then on_link(false), and rtcp_info says RTCP_PASSIVE); bytes sent meanwhile take the
+ * wish back.
+ *
+ * While a stream is passive its client sends one probe each 25 s for all its streams with the same server, and one each
+ * 5 min for each: at most 2 datagrams per stream and 25 s, the answers included. Where that route falls silent (no
+ * datagrams get through) the client connects: without a route nobody could wake it. Without an answer for 30 s the wish
+ * is dropped.
+ *
+ *   returns  0, also when it is passive already; BASE_E_CLOSED after rtcp_shutdown or rtcp_close here, or when the
+ *            peer ended its bytes. */
+RTCP_API int rtcp_passivate(struct rtcp_stream *stream);
+
+/* Replaces the TCP connection by a new one now, make before break: after a change of routes, or where another path is
+ * known to be better. No byte is lost or repeated, and on_link is not called. A stream without a connection tries at
+ * once. A server asks its client to do it. Returns 0, or BASE_E_CLOSED when the stream is over or aborted. */
+RTCP_API int rtcp_replace(struct rtcp_stream *stream);
 
 /* The bytes that ride on the next probes, the newest only, and asks for a probe now. Never queued, may be lost; costs
  * one datagram. */
@@ -221,6 +309,7 @@ enum rtcp_state {
     RTCP_OPENING,  /* not yet accepted */
     RTCP_ATTACHED, /* open, with a live connection */
     RTCP_DETACHED, /* open, between two connections */
+    RTCP_PASSIVE,  /* open, without a connection until it is used: see rtcp_passivate */
     RTCP_CLOSING,  /* closed here, not yet complete */
     RTCP_DEAD,     /* over; on_closed is on its way */
 };
@@ -261,6 +350,8 @@ struct rtcp_listen_options {
     const char *service;               /* the name of this service: at most RTCP_NAME_MAX bytes; NULL: made of the
                                           machine, the network namespace, the address and the port */
     int backlog;                       /* default 128 */
+    size_t streams_max;                /* of this listener, at once; 0: only the endpoint's limit counts. At a limit
+                                          openings are refused for a while and clients try again */
 };
 
 RTCP_API void rtcp_listen_options_default(struct rtcp_listen_options *o);
@@ -279,6 +370,11 @@ typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct r
 RTCP_API BASE_MUST_USE int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address,
                                        const struct rtcp_listen_options *options, rtcp_on_accept *on_accept, void *user,
                                        struct rtcp_listener **ret_listener);
+
+/* The accepted stream whose client was not heard of for longest, among those without a connection; NULL if there is
+ * none. *ret_silent, unless NULL: for how long. What to end, for a server at its limit (each such refusal also shows it
+ * in the trace, at most a few times a second). */
+RTCP_API struct rtcp_stream *rtcp_oldest_orphan(const struct rtcp_endpoint *endpoint, base_time *ret_silent);
 
 /* The address it listens on, as text with the real port. Valid as long as the handle. */
 RTCP_API const char *rtcp_listener_address(const struct rtcp_listener *listener);

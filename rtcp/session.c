@@ -51,6 +51,7 @@ void rtcp_session_check(const struct rtcp_session *s)
     CHECK((s->path == RTCP_PATH_DETACHED) == (s->live == 0));
     CHECK(s->live <= s->attempt);
     CHECK(!s->closed || s->shut);
+    CHECK(!s->is_passive || s->path == RTCP_PATH_DETACHED);
 }
 
 /* ------------------------------------------------------------------------------------------------ effects */
@@ -163,6 +164,8 @@ static int init(struct rtcp_session *s, const struct rtcp_session_options *opt, 
     s->heard_at = now;
     s->contact_at = now;
     s->detached_at = now;
+    s->close_deadline = BASE_NEVER;
+    s->used_at = now;
     s->peer_ring = RTCP_RING_UNKNOWN;
     s->evidence = -1;
     s->next_message_id = (uint16_t)base_rng_next(&s->rng);
@@ -384,6 +387,10 @@ static int append_status(struct rtcp_session *s, base_time now)
 /* Bookkeeping after bytes were taken in. */
 static void appended(struct rtcp_session *s, base_time now, uint64_t before)
 {
+    s->used_at = now;
+    if (s->is_passive || s->wants_passive) {
+        rtcp_passive_used(s, now);
+    }
     if (before == s->out.first) {
         s->oldest_at = now;
         s->oldest_upto = s->out.upto;
@@ -549,6 +556,8 @@ void rtcp_session_received(struct rtcp_session *s, base_time now, size_t size)
     CHECK(s->path == RTCP_PATH_ATTACHED || s->trying == RTCP_TRY_FREEZING);
     s->received += size;
     s->received_at = now;
+    s->used_at = now;
+    s->kernel_unread -= s->kernel_unread < size ? s->kernel_unread : (uint32_t)size; /* as last observed */
     s->contact_at = now;
     rtcp_backoff_progressed(&s->backoff);
     if (s->peer_shut && s->received > s->peer_final) {
@@ -556,6 +565,7 @@ void rtcp_session_received(struct rtcp_session *s, base_time now, size_t size)
         return;
     }
     rtcp_control_acknowledge(s, now);
+    rtcp_passive_advance(s, now);
     if (s->peer_shut && s->received == s->peer_final) {
         rtcp_closing_advance(s, now);
     }
@@ -593,6 +603,7 @@ void rtcp_session_expire(struct rtcp_session *s, base_time now)
     if (s->life != RTCP_LIFE_DEAD) {
         rtcp_control_expire(s, now);
         expire_ring(s, now);
+        rtcp_passive_expire(s, now);
     }
     rtcp_session_check(s);
 }
@@ -607,5 +618,6 @@ base_time rtcp_session_deadline(const struct rtcp_session *s)
     at = rtcp_path_deadline(s);
     at = base_time_min(at, rtcp_control_deadline(s));
     at = base_time_min(at, base_time_min(room_due(s), rest_due(s)));
+    at = base_time_min(at, rtcp_passive_deadline(s));
     return base_time_min(at, rtcp_closing_deadline(s));
 }

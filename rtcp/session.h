@@ -13,7 +13,7 @@
  * Protocol  PROTOCOL.md; deviations from the paper are listed there.
  *
  * Split     session.c (birth, data, effects, time), path.c (attempts, freeze), handshake.c (what handshakes say),
- *           control.c (control messages), closing.c (shutdown, close, end).
+ *           control.c (control messages), closing.c (shutdown, close, end), passive.c (without a connection).
  */
 #ifndef HOLDFAST_RTCP_SESSION_H
 #define HOLDFAST_RTCP_SESSION_H
@@ -87,6 +87,8 @@ struct rtcp_session_options {
     uint32_t ring_easy;  /* ... at once up to this; 0: RTCP_RING_EASY */
     base_time idle_probe;
     base_time linger_max;
+    base_time idle_passivate; /* BASE_NEVER: never by itself */
+    base_time orphan_max;     /* server: BASE_NEVER: never ended for want of a client */
     bool retry_refused;
     uint32_t addresses; /* client: of the server, tried in turn; all refuse before the opening is refused */
     bool may_send_early;
@@ -105,7 +107,7 @@ struct rtcp_session_options {
 struct rtcp_reliable {
     uint8_t type; /* 0: none */
     uint16_t id;
-    uint32_t attempt; /* WAKE */
+    uint32_t attempt; /* WAKE, PASSIVE */
     base_time due;
     base_time gap;
 };
@@ -176,6 +178,14 @@ struct rtcp_session {
     bool asked_shut, asked_closed; /* client: flags of the RESUME that is out */
     struct rtcp_backoff backoff;
 
+    /* Without a connection, by agreement (passive.c). */
+    bool wants_passive; /* PASSIVE is to be said when nothing is under way */
+    bool is_passive;    /* the connection was let go */
+    bool is_doubtful;   /* client: passive, but its route is silent: try */
+    uint32_t let_go;    /* attempt that is or was let go */
+    base_time wished_at;
+    base_time used_at; /* last byte or connection */
+
     /* Signs of the peer. */
     struct rtcp_route *route; /* set by the driver when it attaches; NULL before */
     struct rtcp_pulse pulse;
@@ -199,6 +209,8 @@ struct rtcp_session {
     bool peer_shut, peer_closed;
     uint64_t peer_final;
     base_time closed_at;
+    base_time close_deadline; /* of rtcp_close_within; BASE_NEVER: none */
+    bool lingers_for_ever;    /* until the last byte is acknowledged, however long without contact */
     base_time complete_at;
     base_time tell_at;
     bool tells_again; /* client: complete, but the server may not know: one more handshake tells it */
@@ -296,8 +308,9 @@ void rtcp_session_answered(struct rtcp_session *s, base_time now, uint32_t attem
  * which port belongs to the connection's address family. */
 void rtcp_session_sign(const struct rtcp_session *s, struct rtcp_effect *e, uint16_t udp_port);
 
-/* Client: the request for a CONTROL connection, in the name of this session, and whether `raw` is its answer. */
-void rtcp_session_control_request(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
+/* Client: the request for a CONTROL connection, in the name of this session, and whether `raw` is its answer. The
+ * request puts the proof of a pre-shared key into the nonce. */
+void rtcp_session_control_request(const struct rtcp_session *s, uint8_t nonce[RTCP_WIRE_NONCE],
                                   uint8_t out[RTCP_WIRE_REQUEST]);
 bool rtcp_session_is_control_answer(const struct rtcp_session *s, const uint8_t nonce[RTCP_WIRE_NONCE],
                                     struct base_bytes raw);
@@ -317,6 +330,9 @@ enum rtcp_asked rtcp_session_asked(struct rtcp_session *s, base_time now, const 
 /* Server with a pre-shared key: the 16 bytes behind the OPEN's early bytes. BASE_E_PROTOCOL: drop the connection. */
 BASE_MUST_USE int rtcp_session_confirmed(struct rtcp_session *s, base_time now, uint32_t attempt,
                                          const uint8_t tag[RTCP_WIRE_CONFIRM]);
+
+/* A new connection in the place of the live one, now; without one: an attempt now. 0 or BASE_E_CLOSED. */
+BASE_MUST_USE int rtcp_session_replace(struct rtcp_session *s, base_time now);
 
 /* A sign that trying may pay now: an ICMP message, a change of address, news of another session with the same peer. */
 void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence);
@@ -345,6 +361,19 @@ void rtcp_session_set_probe_data(struct rtcp_session *s, base_time now, const ui
 
 BASE_MUST_USE int rtcp_session_shutdown(struct rtcp_session *s, base_time now);
 void rtcp_session_close(struct rtcp_session *s, base_time now, bool is_abort);
+
+/* Since when nothing was heard of the peer, by this session or on its route. */
+base_time rtcp_session_silent_since(const struct rtcp_session *s);
+
+/* How long a background close may take; before or after it, the last word counts. deadline: an instant, BASE_NEVER for
+ * none; then the session ends with EXPIRED. for_ever: the linger limit begins when the last byte was acknowledged. */
+void rtcp_session_linger(struct rtcp_session *s, base_time deadline, bool for_ever);
+
+/* ---- passivation (passive.c) */
+
+/* Lets the connection go as soon as nothing is under way: the session goes on without one until it is used. 0 (also
+ * when it is passive already), or BASE_E_CLOSED when an end was said here or by the peer. */
+BASE_MUST_USE int rtcp_session_passivate(struct rtcp_session *s, base_time now);
 
 /* ---- time and effects (session.c) */
 

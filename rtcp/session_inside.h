@@ -66,6 +66,23 @@ void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate
 /* An acknowledgement is due when a quarter of the peer's ring was read since the last one. */
 void rtcp_control_acknowledge(struct rtcp_session *s, base_time now);
 
+/* ---- passive.c */
+
+/* Whether PASSIVE is to be said now. */
+bool rtcp_passive_is_said(const struct rtcp_session *s);
+/* Something may have come to rest: says PASSIVE where that is wanted. */
+void rtcp_passive_advance(struct rtcp_session *s, base_time now);
+/* The application used the session, or the peer needs it: a passive one comes back. */
+void rtcp_passive_used(struct rtcp_session *s, base_time now);
+/* The peer said PASSIVE; it confirmed ours; a connection was attached. */
+void rtcp_passive_heard(struct rtcp_session *s, base_time now, uint32_t attempt);
+void rtcp_passive_confirmed(struct rtcp_session *s, base_time now, uint32_t attempt);
+void rtcp_passive_attached(struct rtcp_session *s, base_time now);
+/* When a passive session probes. */
+base_time rtcp_passive_probe_due(const struct rtcp_session *s);
+void rtcp_passive_expire(struct rtcp_session *s, base_time now);
+base_time rtcp_passive_deadline(const struct rtcp_session *s);
+
 /* ---- closing.c */
 
 /* The peer said (by datagram or in a handshake) that its bytes end at `final`, and whether it reads no more. */

@@ -80,8 +80,12 @@ void rtcp_stream_free(struct rtcp_stream *stream)
     if (stream->session.route != NULL) {
         rtcp_endpoint_release_route(e, stream->session.route);
     }
+    if (stream->session.opt.shared != NULL) {
+        rtcp_keyring_release(&e->keys, stream->session.opt.shared);
+    }
     rtcp_session_deinit(&stream->session);
     if (stream->listener != NULL) {
+        stream->listener->streams--;
         rtcp_listener_release(stream->listener);
     }
     if (stream->prev != NULL) {
@@ -281,7 +285,7 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
     const struct rtcp_stream_callbacks *c = &stream->callbacks;
 
     if (take(stream, RTCP_REPORT_ACCEPTED)) {
-        if (stream->listener->on_accept != NULL && stream->listener->is_open) {
+        if (stream->listener->on_accept != NULL && stream->listener->is_open && !stream->endpoint->drain.is_on) {
             stream->listener->on_accept(stream->listener->user, stream->listener, stream);
         } else {
             rtcp_close(stream, RTCP_LINGER_ABORT); /* the listener was closed meanwhile: nobody will ever hold it */

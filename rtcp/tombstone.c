@@ -39,7 +39,8 @@ static bool is_authentic(const struct rtcp_tombstone *t, const struct rtcp_wire_
 {
     uint8_t type = c->type;
     bool has_final = type == RTCP_WIRE_HALF_CLOSE || type == RTCP_WIRE_CLOSE;
-    bool has_received = has_final || type == RTCP_WIRE_ACK || type == RTCP_WIRE_REQACK || type == RTCP_WIRE_PROBE_REPLY;
+    bool has_received = has_final || type == RTCP_WIRE_ACK || type == RTCP_WIRE_REQACK ||
+                        type == RTCP_WIRE_PROBE_REPLY || type == RTCP_WIRE_PASSIVE;
     uint8_t tag[RTCP_WIRE_CONTROL_TAG];
 
     rtcp_auth_control(tag, t->is_client ? t->keys.control_down : t->keys.control_up, c->signed_bytes,

@@ -179,6 +179,7 @@ enum {
     PROBE_DATA_WORDS = 4 + RTCP_WIRE_PROBE_DATA / 4,
     REPLY_WORDS = 5,
     WAKE_WORDS = 1,
+    PASSIVE_WORDS = 2,
     UNKNOWN_WORDS = 4,
 };
 
@@ -220,6 +221,10 @@ static size_t put_data(uint8_t *d, const struct rtcp_wire_control *c)
     case RTCP_WIRE_WAKE:
         base_put32(d, c->attempt);
         return WAKE_WORDS;
+    case RTCP_WIRE_PASSIVE:
+        base_put32(d, (uint32_t)c->received);
+        base_put32(d + 4, c->attempt);
+        return PASSIVE_WORDS;
     case RTCP_WIRE_UNKNOWN:
         base_copy(d, c->echo, RTCP_WIRE_ECHO);
         base_put64(d + 8, c->incarnation);
@@ -261,6 +266,8 @@ static size_t words_of(uint8_t type, size_t words)
         return REPLY_WORDS;
     case RTCP_WIRE_WAKE:
         return WAKE_WORDS;
+    case RTCP_WIRE_PASSIVE:
+        return PASSIVE_WORDS;
     case RTCP_WIRE_UNKNOWN:
         return UNKNOWN_WORDS;
     }
@@ -303,6 +310,10 @@ static int get_data(const uint8_t *d, size_t words, struct rtcp_wire_control *c)
         break;
     case RTCP_WIRE_WAKE:
         c->attempt = base_get32(d);
+        break;
+    case RTCP_WIRE_PASSIVE:
+        c->received = base_get32(d);
+        c->attempt = base_get32(d + 4);
         break;
     case RTCP_WIRE_UNKNOWN:
         base_copy(c->echo, d, RTCP_WIRE_ECHO);

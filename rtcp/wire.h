@@ -124,6 +124,7 @@ enum rtcp_wire_type {
     RTCP_WIRE_PROBE_REPLY = 8,
     RTCP_WIRE_WAKE = 9,
     RTCP_WIRE_UNKNOWN = 10,
+    RTCP_WIRE_PASSIVE = 11,
 };
 
 #define RTCP_WIRE_FLAGGED 0x80 /* answered by CONF */
@@ -135,10 +136,10 @@ struct rtcp_wire_control {
     uint8_t type;
     bool flagged;
     uint16_t message_id;
-    uint64_t received;            /* ACK, REQACK, HALF_CLOSE, CLOSE, PROBE_REPLY: 32 bits on the wire */
+    uint64_t received;            /* ACK, REQACK, HALF_CLOSE, CLOSE, PROBE_REPLY, PASSIVE: 32 bits on the wire */
     uint64_t final;               /* HALF_CLOSE, CLOSE: 32 bits on the wire */
     uint32_t ring;                /* REQACK */
-    uint32_t attempt;             /* PROBE, PROBE_REPLY, WAKE; RESET: 0 */
+    uint32_t attempt;             /* PROBE, PROBE_REPLY, WAKE, PASSIVE; RESET: 0 */
     uint32_t unread;              /* PROBE_REPLY */
     uint32_t asker;               /* PROBE */
     uint64_t incarnation;         /* UNKNOWN */

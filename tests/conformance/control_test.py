@@ -10,7 +10,8 @@ from threats_test import forgeries, work_during
 def control_request(us, key=None):
     """A CONTROL in the name of our session, under its key or another."""
     m = p.Message(p.CONTROL, key_id=us.key_id, cid=us.cid, control_id=us.own_id, attempt=1, name=us.name,
-                  incarnation=us.endpoint.incarnation, server_incarnation=us.server_incarnation, nonce=os.urandom(16))
+                  incarnation=us.endpoint.incarnation, server_incarnation=us.server_incarnation,
+                  nonce=p.resume_nonce(us.shared, us.cid, 1, us.name, us.server_incarnation))
     return m, p.encode_handshake(m, lambda body: p.keyed_hash(key or us.keys.handshake_up, 16, body + p.counts(0, 0)))
 
 

@@ -41,9 +41,11 @@ class Client(Session):
 
     def request(self):
         is_open = self.keys is None
+        nonce = self.client_nonce if is_open else p.resume_nonce(self.shared, self.cid, self.attempt, self.name,
+                                                                 self.server_incarnation)
         m = p.Message(p.OPEN if is_open else p.RESUME, port=self.endpoint.port, key_id=self.key_id,
                       control_id=self.own_id, attempt=self.attempt, window=self.ring, name=self.name,
-                      incarnation=self.endpoint.incarnation, nonce=self.client_nonce if is_open else os.urandom(16),
+                      incarnation=self.endpoint.incarnation, nonce=nonce,
                       cid=0, server_incarnation=0, received=0, sent=0, flags=0)
         if is_open:
             m.early = len(self.early) if self.attempt == 1 else 0

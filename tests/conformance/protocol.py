@@ -6,6 +6,7 @@ Not here  sessions (peer.py), sockets.
 """
 
 import hashlib
+import os
 import struct
 
 MASK32 = (1 << 32) - 1
@@ -138,6 +139,16 @@ class Keys:
 
     def confirm(self):
         return keyed_hash(self.handshake_up, 16, self.server_nonce + counts(0, 0))
+
+
+def resume_nonce(shared, cid, attempt, name, server_incarnation):
+    """Random; with a pre-shared key its second half proves that we hold it."""
+    nonce = os.urandom(16)
+    if shared == bytes(32):
+        return nonce
+    key = keyed_hash(shared, 32, LABEL + b"r")[:16]
+    text = nonce[:8] + struct.pack("!IIQQ", cid, attempt, name, server_incarnation)
+    return nonce[:8] + siphash(key, text)
 
 
 def open_tag(shared, body):

@@ -174,7 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct run r = {.at = data, .end = data + size};
 
     rtcp_auth_shared_init(&r.shared, (struct base_bytes){NULL, 0}, 0);
-    r.place = (struct rtcp_registry_place){4711, 77, true, &r.shared};
+    r.place = (struct rtcp_registry_place){4711, 77, true, &r.shared, NULL};
     CHECK(rtcp_registry_init(&r.registry, base_memory_libc(), ALIVE_MAX, 0xfffffffe) == 0);
     while (r.at < r.end) {
         switch (byte(&r) % 4) {

@@ -42,8 +42,9 @@ struct end {
     uint64_t goal; /* what it wants to send */
     uint64_t received;
     bool has_shut, has_closed, has_aborted;
-    bool got_end; /* read the peer's end */
-    bool is_over; /* on_closed */
+    bool has_deadline; /* of its closing */
+    bool got_end;      /* read the peer's end */
+    bool is_over;      /* on_closed */
     int status;
     base_time paused_until; /* reads nothing before */
     base_time quiet_until;  /* sends nothing before */
@@ -204,7 +205,14 @@ static void close_end(struct talk *t, int side, bool is_abort)
     e->has_aborted = e->has_aborted || is_abort;
     sim_trace("stream %llx side %d %s after %llu sent, %llu read", (unsigned long long)t->key, side,
               is_abort ? "aborts" : "closes", (unsigned long long)e->sent, (unsigned long long)e->received);
-    rtcp_close(e->stream, is_abort ? RTCP_LINGER_ABORT : RTCP_LINGER_BACKGROUND);
+    if (!is_abort && sim.now < a.calm_at && sim_chance(100)) {
+        e->has_deadline = true;
+        rtcp_close_within(e->stream, sim_delay(0, BASE_S(20)));
+    } else {
+        rtcp_close(e->stream, is_abort          ? RTCP_LINGER_ABORT
+                              : sim_chance(100) ? RTCP_LINGER_FOREVER
+                                                : RTCP_LINGER_BACKGROUND);
+    }
 }
 
 static void work(struct talk *t, int side)
@@ -255,7 +263,7 @@ static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
     bool peer_died = !is_alive(peer) || peer->stream == NULL;
     bool is_fine = status == 0 || (status == BASE_E_CLOSED && e->has_aborted) ||
                    (status == BASE_E_RESET && (peer->has_aborted || peer_died || peer->has_closed)) ||
-                   (status == BASE_E_PEER_GONE && !is_alive(peer)) ||
+                   (status == BASE_E_EXPIRED && e->has_deadline) || (status == BASE_E_PEER_GONE && !is_alive(peer)) ||
                    (status == BASE_E_NEVER_CONFIRMED && (peer_died || may_be_late(t))) ||
                    (status == BASE_E_REFUSED && side == CLIENT && t->may_be_refused && e->received == 0);
 
@@ -470,6 +478,9 @@ static void open_talk(void *object, uint64_t number)
     o.retry_refused = !t->may_be_refused;
     o.no_early_data = sim_chance(300);
     o.early_data_with_key = sim_chance(500);
+    if (sim_chance(100)) {
+        o.idle_passivate = BASE_S(1) + sim_delay(0, BASE_S(10));
+    }
     snprintf(name, sizeof name, "s%d", server);
     o.service = name;
     snprintf(address, sizeof address, "10.0.0.%d:%d", server + 1, PORT);
@@ -493,8 +504,14 @@ static void stir_end(void *object, uint64_t number)
     }
     if (sim.now < a.calm_at && sim_chance(4)) {
         close_end(t, side, sim_chance(400));
-    } else {
-        work(t, side);
+        return;
+    }
+    work(t, side);
+    if (e->stream != NULL && !e->has_closed && sim.now < a.calm_at && sim_chance(10)) {
+        int status = sim_chance(600) ? rtcp_passivate(e->stream) : rtcp_replace(e->stream);
+
+        sim_trace("stream %llx side %d lets go or replaces: %s", (unsigned long long)t->key, side,
+                  base_status_name(status));
     }
 }
 

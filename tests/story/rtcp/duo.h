@@ -207,11 +207,13 @@ struct duo_options {
     bool retry_refused;
     base_time idle_probe;
     base_time linger_max;
-    const char *key[2]; /* pre-shared keys; NULL: none */
-    size_t kernel;      /* bytes a kernel buffers at each end of a connection */
-    size_t packet;      /* bytes that arrive at once, at most */
-    base_time delay;    /* one way */
-    bool has_couriers;  /* the server takes CONTROL connections */
+    base_time idle_passivate; /* 0: never */
+    base_time orphan_max;     /* 0: never */
+    const char *key[2];       /* pre-shared keys; NULL: none */
+    size_t kernel;            /* bytes a kernel buffers at each end of a connection */
+    size_t packet;            /* bytes that arrive at once, at most */
+    base_time delay;          /* one way */
+    bool has_couriers;        /* the server takes CONTROL connections */
     bool is_traced;
     void (*on_accept)(struct duo_stream *s); /* what the server does with a new stream; NULL: reads */
 };

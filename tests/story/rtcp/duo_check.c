@@ -106,7 +106,7 @@ void duo_check_end(struct duo_stream *s)
         is_true = a->opt.is_client ? p == NULL || p->is_closed || p->is_killed : !a->is_confirmed;
         break;
     case BASE_E_EXPIRED:
-        is_true = a->closed;
+        is_true = a->closed || (!a->opt.is_client && a->opt.orphan_max != BASE_NEVER);
         break;
     case BASE_E_REFUSED:
         is_true = a->opt.is_client && a->cid == 0;

@@ -17,8 +17,8 @@ static const char *const effect_name[] = {
     [RTCP_EFFECT_CLOSED] = "CLOSED",     [RTCP_EFFECT_COURIER] = "COURIER",
 };
 
-static const char *const message_name[] = {"?",    "ACK",   "REQACK",      "HALF_CLOSE", "CLOSE",  "RESET",
-                                           "CONF", "PROBE", "PROBE_REPLY", "WAKE",       "UNKNOWN"};
+static const char *const message_name[] = {"?",    "ACK",   "REQACK",      "HALF_CLOSE", "CLOSE",   "RESET",
+                                           "CONF", "PROBE", "PROBE_REPLY", "WAKE",       "UNKNOWN", "PASSIVE"};
 
 /* ------------------------------------------------------------------------------------------------ streams */
 
@@ -71,6 +71,8 @@ void duo_stream_options(struct duo_host *h, struct rtcp_session_options *o)
     o->ring = d->opt.ring[h->who == DUO_CLIENT ? 0 : 1];
     o->idle_probe = d->opt.idle_probe;
     o->linger_max = d->opt.linger_max;
+    o->orphan_max = d->opt.orphan_max == 0 ? BASE_NEVER : d->opt.orphan_max;
+    o->idle_passivate = d->opt.idle_passivate == 0 ? BASE_NEVER : d->opt.idle_passivate;
     o->incarnation = h->incarnation;
     o->id = rtcp_registry_next_id(&h->registry);
     o->seed = base_rng_next(&d->rng);
@@ -561,7 +563,7 @@ void duo_control(struct duo_host *h, const struct duo_kept *k)
                 observe(s);
             }
             if (rtcp_session_control(session, h->duo->now, &c, &k->from) < 0) {
-                duo_note(h->duo, "%c drops %s", duo_letter(h), message_name[c.type <= 10 ? c.type : 0]);
+                duo_note(h->duo, "%c drops %s", duo_letter(h), message_name[c.type <= 11 ? c.type : 0]);
             }
             if (session->route != NULL && before.family != 0 && !rtcp_address_equal(&before, &session->route->to)) {
                 rerouted(h, session->route);

@@ -27,7 +27,7 @@ static void open_world(struct world *w, const char *key, size_t sessions)
 {
     rtcp_auth_shared_init(&w->shared, (struct base_bytes){(const uint8_t *)key, strlen(key)}, 9);
     assert_int_equal(rtcp_registry_init(&w->registry, base_memory_libc(), sessions, 100), 0);
-    w->place = (struct rtcp_registry_place){INCARNATION, NAME, true, &w->shared};
+    w->place = (struct rtcp_registry_place){INCARNATION, NAME, true, &w->shared, NULL};
     base_rng_init(&w->rng, 1);
 }
 
@@ -283,7 +283,7 @@ static void a_resume_finds_its_session_or_the_truth_about_it(void **state)
 /* Only who holds the keys of a session here gets a CONTROL connection; the answer is signed for its request. */
 static void a_control_connection_is_asked_for_in_the_name_of_a_session(void **state)
 {
-    static const uint8_t nonce[RTCP_WIRE_NONCE] = {7, 7, 7};
+    uint8_t nonce[RTCP_WIRE_NONCE] = {7, 7, 7};
     static const uint8_t other[RTCP_WIRE_NONCE] = {7, 7, 8};
     struct rtcp_session client = {.cid = 0};
     struct rtcp_wire_request r;
@@ -326,6 +326,59 @@ static void a_control_connection_is_asked_for_in_the_name_of_a_session(void **st
     bury(&w, s, true);
     (void)judge(&w, &r, raw, &j);
     assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    close_world(&w);
+}
+
+/* What a request without the key is told does not depend on what lives here: no oracle about names, sessions or
+ * incarnations (design 2.9). */
+static void without_the_key_nothing_is_learnt(void **state)
+{
+    const struct rtcp_auth_shared none = {.id = 9};
+    struct rtcp_judgement answer[6];
+    struct rtcp_wire_request r;
+    uint8_t raw[RTCP_WIRE_REQUEST];
+    struct rtcp_auth_asked asked;
+    struct rtcp_wire_answer a;
+    struct rtcp_judgement j;
+    struct rtcp_session *s;
+    struct rtcp_session *dead;
+    struct world w;
+
+    (void)state;
+    open_world(&w, "sixteen bytes ok", 8);
+    make_open(&w, &r, raw);
+    dead = add_session(&w, &r);
+    assert_int_equal(rtcp_registry_add(&w.registry, dead), 0);
+    r.cid = dead->opt.id;
+    bury(&w, dead, true);
+    make_open(&w, &r, raw);
+    s = add_session(&w, &r);
+    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
+    r.kind = RTCP_WIRE_RESUME;
+    rtcp_auth_prove(r.nonce, &none, &asked); /* random, as of somebody who has no key */
+    for (int i = 0; i < 6; i++) {
+        r.cid = i == 1 ? s->opt.id + 1 : i == 2 ? s->opt.id - 1 : s->opt.id; /* living, none, dead */
+        r.name = i == 3 ? NAME + 1 : NAME;
+        r.server_incarnation = i == 4 ? INCARNATION + 1 : INCARNATION;
+        r.key_id = i == 5 ? 4 : 9;
+        (void)judge(&w, &r, raw, &answer[i]);
+        assert_int_equal(reason_of(&answer[i]), RTCP_WIRE_BAD_KEY);
+        assert_memory_equal(answer[i].answer, answer[0].answer, RTCP_WIRE_ANSWER);
+    }
+    assert_int_equal(rtcp_wire_get_answer((struct base_bytes){answer[0].answer, RTCP_WIRE_ANSWER}, &a), 0);
+    assert_int_equal(a.name, 0);
+    assert_int_not_equal(a.incarnation, INCARNATION);
+
+    /* A holder of the key who asks the same hears the truth; a proof for one question does not stand for another. */
+    r.key_id = 9;
+    r.cid = s->opt.id;
+    asked = (struct rtcp_auth_asked){r.cid, r.attempt, r.name, r.server_incarnation};
+    rtcp_auth_prove(r.nonce, &w.shared, &asked);
+    assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_KNOWN);
+    r.cid = s->opt.id + 1;
+    (void)judge(&w, &r, raw, &j);
+    assert_int_equal(reason_of(&j), RTCP_WIRE_BAD_KEY);
+    bury(&w, s, false);
     close_world(&w);
 }
 
@@ -501,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_repeated_opening_finds_its_session_then_its_tombstone),
         cmocka_unit_test(a_resume_finds_its_session_or_the_truth_about_it),
         cmocka_unit_test(a_control_connection_is_asked_for_in_the_name_of_a_session),
+        cmocka_unit_test(without_the_key_nothing_is_learnt),
         cmocka_unit_test(a_clients_session_cannot_be_resumed),
         cmocka_unit_test(the_oldest_tombstone_goes_first),
         cmocka_unit_test(some_tombstones_are_never_pushed_out),
