@@ -215,7 +215,10 @@ static void print_result(const struct perf_options *o, const struct rounds *r, c
 
     printf("{\"test\":\"%s\",\"face\":\"%s\",\"of\":\"%s\",\"against\":\"%s\",\"size\":%u,\"ring\":%u,\"paper\":%s,"
            "\"sendfile\":%s,\"coalesce\":%s,\"pairs\":%u",
-           perf_test_names[o->test], o->face->name, part[PERF_OURS] ? "rtcp" : "tcp", part[PERF_TCP] ? "tcp" : "none",
+           perf_test_names[o->test], o->face->name, part[PERF_OURS] ? "rtcp" : "tcp",
+           !part[PERF_TCP] ? "none"
+           : o->more       ? "tcp with MSG_MORE"
+                           : "tcp",
            result->size, o->ring, o->paper ? "true" : "false", o->sendfile ? "true" : "false",
            o->coalesce ? "true" : "false", o->pairs);
     if (part[PERF_TCP]) {

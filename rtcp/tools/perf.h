@@ -59,6 +59,7 @@ struct perf_options {
     bool is_client; /* only measure: somebody serves at host */
     bool takes_part[PERF_WIRES];
     bool coalesce;
+    bool more; /* plain TCP with MSG_MORE: the kernel coalesces */
     bool paper;
     bool sendfile;
     uint32_t acks; /* in a ring; 0: the library's default */

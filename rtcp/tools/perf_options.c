@@ -28,7 +28,8 @@ static const char help[] =
     "                       A..B for steps of four (rr: 1, stream: 8k; not for crr)\n"
     "  --pairs N            rounds, 1 to 1024 (15)\n"
     "  --seconds S          of each run (1)\n"
-    "  --against tcp|none   measure plain TCP, too, or robust TCP alone (tcp)\n"
+    "  --against WHAT       tcp; more: plain TCP with MSG_MORE, where the kernel gathers small messages (stream, face\n"
+    "                       event); none: robust TCP alone (tcp)\n"
     "  --no-noise           without the second run of plain TCP\n"
     "  --noise              plain TCP against plain TCP only\n"
     "\n"
@@ -226,11 +227,12 @@ static int take_pin(struct perf_options *o, const char *text)
 
 static int take_against(struct perf_options *o, const char *text)
 {
-    if (strcmp(text, "tcp") != 0 && strcmp(text, "none") != 0) {
-        return usage("neither tcp nor none", text);
+    if (strcmp(text, "tcp") != 0 && strcmp(text, "more") != 0 && strcmp(text, "none") != 0) {
+        return usage("not tcp, more or none", text);
     }
-    o->takes_part[PERF_TCP] = text[0] == 't';
-    o->takes_part[PERF_AGAIN] = o->takes_part[PERF_AGAIN] && text[0] == 't';
+    o->more = text[0] == 'm';
+    o->takes_part[PERF_TCP] = text[0] != 'n';
+    o->takes_part[PERF_AGAIN] = o->takes_part[PERF_AGAIN] && text[0] != 'n';
     return 0;
 }
 
@@ -336,6 +338,9 @@ static int check(struct perf_options *o, bool has_test)
     }
     if (o->test == PERF_CRR && o->sizes > 0) {
         return usage("has sizes of its own", "--test crr");
+    }
+    if (o->more && (o->test != PERF_STREAM || o->face != &perf_event)) {
+        return usage("only with --test stream --face event", "--against more");
     }
     if (o->admin != NULL && o->face != &perf_event) {
         return usage("only with --face event", "--admin");

@@ -17,6 +17,7 @@ struct context {
     struct ev_loop *loop;
     ev_io acceptor;
     int fd;
+    int flags; /* of send */
     void (*on_accept)(void *user, struct perf_conn *conn);
     void *user;
 };
@@ -24,6 +25,7 @@ struct context {
 struct perf_conn {
     struct ev_loop *loop;
     int fd;
+    int flags;
     ev_io reader, writer;
     struct perf_calls calls;
     void *user;
@@ -72,7 +74,7 @@ static void on_writer(struct ev_loop *loop, ev_io *w, int events)
     call(c, c->calls.on_writable);
 }
 
-static struct perf_conn *conn_new(struct ev_loop *loop, int fd)
+static struct perf_conn *conn_new(struct context *x, int fd)
 {
     struct perf_conn *c = calloc(1, sizeof *c);
     int one = 1;
@@ -82,7 +84,8 @@ static struct perf_conn *conn_new(struct ev_loop *loop, int fd)
         return NULL;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    c->loop = loop;
+    c->loop = x->loop;
+    c->flags = x->flags;
     c->fd = fd;
     ev_io_init(&c->reader, on_reader, fd, EV_READ);
     ev_io_init(&c->writer, on_writer, fd, EV_WRITE);
@@ -95,9 +98,9 @@ static void *open_context(struct ev_loop *loop, const struct perf_options *o)
 {
     struct context *x = calloc(1, sizeof *x);
 
-    (void)o; /* the kernel chooses its own buffers */
-    if (x != NULL) {
+    if (x != NULL) { /* the kernel chooses its own buffers */
         x->loop = loop;
+        x->flags = MSG_NOSIGNAL | MSG_DONTWAIT | (o->more ? MSG_MORE : 0);
         x->fd = -1;
     }
     return x;
@@ -121,7 +124,7 @@ static void on_acceptor(struct ev_loop *loop, ev_io *w, int events)
 
     (void)events;
     while ((fd = accept4(x->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        struct perf_conn *c = conn_new(loop, fd);
+        struct perf_conn *c = conn_new(x, fd);
 
         if (c != NULL) {
             x->on_accept(x->user, c);
@@ -182,7 +185,7 @@ static struct perf_conn *connect_to(void *context, const char *address, const st
         close(fd);
         return NULL;
     }
-    c = conn_new(x->loop, fd);
+    c = conn_new(x, fd);
     if (c != NULL) {
         c->calls = *own;
         c->user = user;
@@ -200,7 +203,7 @@ static void set_calls(struct perf_conn *c, const struct perf_calls *own, void *u
 
 static int64_t send_some(struct perf_conn *c, const void *data, size_t size)
 {
-    ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = send(c->fd, data, size, c->flags);
 
     if (n >= 0) {
         if ((size_t)n < size) {

@@ -74,6 +74,10 @@ def test_robust_tcp_alone_and_without_noise():
     assert "noise" not in shape("rr", "--no-noise", wires=("rtcp", "tcp"))
 
 
+def test_plain_tcp_that_gathers_small_messages():
+    assert shape("stream", "--size", 64, "--against", "more")["against"] == "tcp with MSG_MORE"
+
+
 def test_the_buffer_of_the_paper():
     assert shape("stream", "--paper")["paper"] is True
 
@@ -128,7 +132,8 @@ def test_wrong_command_lines():
                   ["--test", "rr", "--face", "x"], ["--test", "rr", "--seconds", "0"], ["--test", "crr", "--size", "1"],
                   ["--test", "rr", "--serve", "127.0.0.1", "--connect", "127.0.0.1"],
                   ["--test", "rr", "--face", "blocking", "--admin", "x"],
-                  ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "udp"]):
+                  ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "more"],
+                  ["--test", "rr", "--against", "udp"]):
         done = perf(*words)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
     assert perf("--help").returncode == 0
