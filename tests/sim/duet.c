@@ -506,6 +506,7 @@ void duet_look(void)
         if (rtcp_session_is_at_end(s) && (!peer->shut || s->received != peer->out.upto)) {
             duet_break_property("P5 an end is invented");
         }
+        duet_threads_look(i);
     }
 }
 

@@ -153,6 +153,8 @@ bool duet_threads_may(int side, int thread);
 void duet_threads_step(int side, int thread, unsigned amount);
 /* The control thread waits for nothing but the network and the time. */
 bool duet_threads_is_idle(int side);
+/* Nobody sleeps beside what it waits for. */
+void duet_threads_look(int side);
 /* Nobody holds anything any more; else what is wrong. */
 const char *duet_threads_left(int side);
 /* What was counted was given to the application. */

@@ -149,6 +149,7 @@ static bool counts(int side, const struct duet_thread *t)
            rtcp_connection_counts(&duet.conn[t->conn].token[side]);
 }
 
+/* The control thread is to send. The product's does so whenever it is awake; here nothing may rely on that. */
 static void post(int side)
 {
     duet.side[side].wants_flush = true;
@@ -165,7 +166,6 @@ void duet_threads_wake(int side)
         }
     }
     s->wants_wake = true;
-    post(side);
 }
 
 static void carry_wake(int side, unsigned orders)
@@ -218,7 +218,6 @@ static void broke(int side, struct duet_thread *t)
 {
     if (counts(side, t)) {
         rtcp_session_broke(&duet.side[side].session, duet.side[side].now, t->attempt, -1, "a call failed");
-        post(side);
     }
 }
 
@@ -229,7 +228,6 @@ static void end_of_file(int side, struct duet_thread *t)
     if (counts(side, t) && !c->is_eof[side]) {
         c->is_eof[side] = true;
         rtcp_session_eof(&duet.side[side].session, duet.side[side].now, t->attempt);
-        post(side);
     }
 }
 
@@ -241,7 +239,6 @@ static void carry_out_rest(int side, struct duet_thread *t)
 
     if ((t->orders & RTCP_ORDER_POST) != 0 && counts(side, t)) {
         rtcp_session_frozen(&s->session, s->now, t->attempt, false);
-        post(side);
     }
     if (t->orders != 0) {
         duet.conn[t->conn].has_token[side] = false;
@@ -360,7 +357,6 @@ static void judge(int side, struct duet_thread *t)
         broke(side, t);
     }
     leave(side, t, is_counted && t->n > 0 ? AT_GIVE : AT_LOOK);
-    post(side);
 }
 
 /* ------------------------------------------------------------------------------------------------ writers */
@@ -389,7 +385,6 @@ static void begin_write(int side, struct duet_thread *t, unsigned amount)
         t->left -= (uint32_t)n;
         t->at = rtcp_writer_take(&s->writer, false) ? AT_NEXT : AT_REST;
     }
-    post(side);
 }
 
 static void next(int side, struct duet_thread *t)
@@ -454,6 +449,7 @@ void duet_threads_attached(int side, int conn)
     rtcp_connection_init(&c->token[side], c->fd[side], c->attempt);
     c->has_token[side] = true;
     duet_threads_wake(side);
+    post(side);
 }
 
 void duet_threads_begin(int side)
@@ -638,6 +634,21 @@ void duet_threads_step(int side, int thread, unsigned amount)
         break;
     case AT_DONE:
         break;
+    }
+}
+
+void duet_threads_look(int side)
+{
+    const struct duet_side *s = &duet.side[side];
+    bool is_waiting = false;
+    bool is_coming = false;
+
+    for (int i = 1; i < DUET_THREADS; i++) {
+        is_waiting = is_waiting || s->thread[i].is_queued;
+        is_coming = is_coming || (s->thread[i].is_queued && !s->thread[i].is_asleep);
+    }
+    if (is_waiting && !is_coming && !s->reader.is_taken) {
+        duet_break_property("the reader token is free, and who waits for it sleeps");
     }
 }
 
