@@ -393,6 +393,7 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
     if (endpoint->spare_fd >= 0) {
         close(endpoint->spare_fd);
     }
+    rtcp_control_flush(endpoint); /* last words: aborts, and the confirmation of the peer's */
     rtcp_control_close(endpoint);
     rtcp_link_free_closed(endpoint);
     ev_ref(endpoint->loop);
