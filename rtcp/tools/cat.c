@@ -18,6 +18,7 @@
 #define TICK_S      0.1 /* looks at what no callback tells */
 #define ANSWER_WAIT BASE_S(600)
 #define END_HELD    BASE_S(1)
+#define ABORT_WAIT  BASE_S(1) /* for the peer's word that it knows; it may be gone */
 
 struct cat {
     struct cat_options options;
@@ -44,7 +45,8 @@ struct cat {
     bool has_output_ended; /* and everything before it was written */
     bool is_closing;
     bool has_failed; /* on this side; it was said why */
-    bool is_over;    /* on_closed ran */
+    base_time failed_at;
+    bool is_over; /* on_closed ran */
     int closed_status;
     uint64_t unacknowledged;
     struct rtcp_info info; /* the last before the end */
@@ -82,6 +84,7 @@ static void fail(struct cat *c, const char *what, int error)
 {
     if (!c->has_failed) {
         c->has_failed = true;
+        c->failed_at = base_clock_now();
         cat_report_error(&c->report, "%s: %s", what, strerror(error));
     }
     c->chunk_size = 0;
@@ -333,7 +336,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     base_time now = base_clock_now();
     struct base_span room;
 
-    (void)loop;
     (void)events;
     if (c->stream == NULL) {
         return;
@@ -351,6 +353,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
         tell_end(c);
     }
     give_up_on_answer(c);
+    if (c->has_failed && now >= c->failed_at + ABORT_WAIT) {
+        ev_break(loop, EVBREAK_ALL);
+    }
 }
 
 static void on_stop(struct ev_loop *loop, ev_signal *w, int events)
