@@ -1,4 +1,4 @@
-"""CONTROL connections: who gets one, and what it may do (PROTOCOL.md "CONTROL connections"; P64, P66). Loopback only."""
+"""CONTROL connections: who gets one, and what it may do (PROTOCOL.md "CONTROL connections"; P64, P66). Loopback."""
 
 import os
 import socket

@@ -6,7 +6,7 @@ C1, P4, P12, P24: no byte twice, none lost, whatever becomes of an attempt. Loop
 import os
 import time
 
-from ground import KEY, SERVICE, client, done_of, endpoint, nettest, p, peer, server, work_on
+from ground import KEY, SERVICE, client, close_both, done_of, endpoint, nettest, p, peer, server, work_on
 
 SIZE = 2 << 20
 
@@ -14,10 +14,8 @@ SIZE = 2 << 20
 def finish(ep, us, them, sent):
     """Everything arrived, both ways; then the ends."""
     ep.run(lambda: us.has_all(SIZE, sent), 10, "everything")
-    us.close()
-    ep.run(us.is_over, 5, "the end")
-    total = done_of(ep, them)
-    assert us.end == "CLOSED" and total["ok"], total
+    total = close_both(ep, us, them)
+    assert total["ok"], total
     assert (total["received"], total["sha256_sent"]) == (sent, us.hash.hexdigest())
 
 

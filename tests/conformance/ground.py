@@ -111,6 +111,15 @@ def done_of(ep, them):
     return them.all_of("done")[0]
 
 
+def close_both(ep, us, them):
+    """We close; their totals. A program that has heard our CLOSE may be gone before it confirms it."""
+    us.close()
+    ep.run(lambda: us.is_complete() or us.is_over(), 8, "the end")
+    total = done_of(ep, them)
+    assert us.end in (None, "CLOSED"), us.end
+    return total
+
+
 def work_on(ep, us, size=5000):
     """The session is as alive as before: bytes go up and are acknowledged."""
     us.send(b"z" * size)
@@ -212,5 +221,5 @@ class Relay:
                     self._move(s)
 
 
-__all__ = ["KEY", "KEY_ID", "SERVICE", "Relay", "answer_of", "ask", "client", "done_of", "endpoint", "nettest", "p",
-           "peer", "server", "work_on"]
+__all__ = ["KEY", "KEY_ID", "SERVICE", "Relay", "answer_of", "ask", "client", "close_both", "done_of", "endpoint",
+           "nettest", "p", "peer", "server", "work_on"]

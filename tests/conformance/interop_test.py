@@ -6,7 +6,7 @@ C1, C2, C5: what arrives is what was sent, every byte once, whichever side break
 import hashlib
 import os
 
-from ground import KEY, Relay, answer_of, client, done_of, endpoint, nettest, p, peer, server, work_on
+from ground import KEY, Relay, answer_of, client, close_both, done_of, endpoint, nettest, p, peer, server, work_on
 
 SIZE = 2 << 20
 BREAKS = 6
@@ -23,10 +23,7 @@ def both_ways(us, them, mine, ep, break_now, seconds=15):
             break_now()
         return us.has_all(SIZE, len(mine)) and us.resumes == BREAKS
     ep.run(done, seconds, "all bytes of both")
-    us.close()
-    ep.run(us.is_over, 5, "the end")
-    assert us.end == "CLOSED", us.end
-    total = done_of(ep, them)
+    total = close_both(ep, us, them)
     assert total["ok"] and total["received"] == len(mine) and total["sent"] == SIZE, total
     assert total["sha256_received"] == hashlib.sha256(mine).hexdigest()
     assert total["sha256_sent"] == us.hash.hexdigest()
@@ -120,9 +117,7 @@ def test_half_a_close_leaves_the_other_half():
         us.broke()
         ep.run(lambda: us.is_end_told, 10, "their end")
         assert us.count == SIZE and us.resumes >= 1
-        us.close()
-        ep.run(us.is_over, 5)
-        assert us.end == "CLOSED" and done_of(ep, them)["ok"]
+        assert close_both(ep, us, them)["ok"]
 
 
 def test_a_fin_without_a_close_is_a_break():
@@ -155,10 +150,8 @@ def test_a_close_in_mid_stream_ends_both():
         us = ep.connect(("127.0.0.1", them.port))
         us.send(b"r" * 1000)
         ep.run(lambda: us.count > 100000, 5)
-        us.close()
-        ep.run(us.is_over, 5)
-        total = done_of(ep, them)
-        assert us.end == "CLOSED" and total["received"] == 1000, us.end
+        total = close_both(ep, us, them)
+        assert total["received"] == 1000, total
         assert not total["ok"] and total["status"] == "RESET" and total["unacknowledged"] > 0, total
 
 

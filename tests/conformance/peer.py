@@ -141,6 +141,7 @@ class Client(Session):
     def woken(self, attempt):
         if self.live and self.live_attempt > attempt:
             return
+        self.is_passive = False
         self.replace_wanted, self.next_try = True, 0.0
 
     def hear_unknown(self, m):
@@ -150,7 +151,9 @@ class Client(Session):
             self.replace_wanted, self.next_try = True, 0.0
 
     def step(self, now):
-        wants = not self.aborted and not self.is_complete() and (self.live is None or self.replace_wanted)
+        self.is_passive = self.is_passive and not (self.waiting or self.shut_wanted or self.aborted)
+        wants = not self.aborted and not self.is_complete() and not self.is_passive and (
+            self.live is None or self.replace_wanted)
         if not self.is_over() and wants and now >= self.next_try:
             self.try_once()
             self.next_try = now + self.delay
@@ -340,9 +343,11 @@ class Endpoint:
         self.close()
 
     def refuse(self, request, reason, flags=0):
-        """A REFUSE that no session speaks for."""
+        """A REFUSE that no session speaks for. Who has not shown the key learns no name and no life."""
+        is_stranger = self.shared != bytes(32) and reason in (p.BAD_KEY, p.BAD_VERSION)
         m = p.Message(p.REFUSE, reason=reason, flags=flags, lowest=p.VERSION, highest=p.VERSION,
-                      attempt=request.attempt, incarnation=self.incarnation, name=self.name, received=0, sent=0)
+                      attempt=request.attempt, incarnation=1 if is_stranger else self.incarnation,
+                      name=0 if is_stranger else self.name, received=0, sent=0)
         return p.encode_handshake(m, lambda body: p.shared_refuse_tag(self.shared, body, request.nonce), self.trailer)
 
     def greet(self):
@@ -372,6 +377,8 @@ class Endpoint:
     def judge(self, request):
         if request.key_id != self.key_id:
             return p.BAD_KEY
+        if request.kind != p.OPEN and not p.proves_key(self.shared, request):
+            return p.BAD_KEY
         if request.kind == p.OPEN and request.tag != p.open_tag(self.shared, request.body):
             return p.BAD_KEY
         if request.name not in (0, self.name):
@@ -398,7 +405,7 @@ class Endpoint:
         """A client's own CONTROL connection; its PROBE goes out by it at once."""
         m = p.Message(p.CONTROL, key_id=session.key_id, cid=session.cid, control_id=session.own_id, attempt=1,
                       incarnation=self.incarnation, server_incarnation=session.server_incarnation, name=session.name,
-                      nonce=os.urandom(16))
+                      nonce=p.resume_nonce(session.shared, session.cid, 1, session.name, session.server_incarnation))
         s = socket.create_connection(session.address, 2)
         s.sendall(p.encode_handshake(m, session.keys.control_tag))
         answer = read_message(s)
@@ -489,7 +496,8 @@ class Endpoint:
 
     def wait(self):
         live = [s for s in self.sessions.values() if s.live and not s.is_over()]
-        readers = [self.udp] + [way.socket for way in self.ways] + [s.live for s in live if not s.fin_seen] + ([self.listener] if self.listener else [])
+        readers = [self.udp, *([self.listener] if self.listener else []), *(way.socket for way in self.ways),
+                   *(s.live for s in live if not s.fin_seen)]
         writers = [s.live for s in live if s.written < s.upto]
         ready, _, _ = select.select(readers, writers, [], 0.01)
         if self.udp in ready:

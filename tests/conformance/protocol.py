@@ -141,14 +141,23 @@ class Keys:
         return keyed_hash(self.handshake_up, 16, self.server_nonce + counts(0, 0))
 
 
-def resume_nonce(shared, cid, attempt, name, server_incarnation):
-    """Random; with a pre-shared key its second half proves that we hold it."""
-    nonce = os.urandom(16)
+def asker_key(shared):
+    return keyed_hash(shared, 32, LABEL + b"r")[:16]
+
+
+def resume_nonce(shared, cid, attempt, name, server_incarnation, start=b""):
+    """Random, or beginning with these 8 bytes; with a pre-shared key its second half proves that we hold it."""
+    nonce = start or os.urandom(16)
     if shared == bytes(32):
-        return nonce
-    key = keyed_hash(shared, 32, LABEL + b"r")[:16]
-    text = nonce[:8] + struct.pack("!IIQQ", cid, attempt, name, server_incarnation)
-    return nonce[:8] + siphash(key, text)
+        return (nonce + nonce)[:16]
+    text = nonce[:8] + struct.pack(">IIQQ", cid, attempt, name, server_incarnation)
+    return nonce[:8] + siphash(asker_key(shared), text)
+
+
+def proves_key(shared, m):
+    """Whether the nonce of a RESUME or CONTROL shows that its asker holds the key."""
+    return m.nonce == resume_nonce(shared, m.cid, m.attempt, m.name, m.server_incarnation, m.nonce[:8]) or \
+        shared == bytes(32)
 
 
 def open_tag(shared, body):
@@ -193,7 +202,7 @@ def siphash(key, text):
 
 # --------------------------------------------------------------------------------------------- UDP: control messages
 
-ACK, REQACK, HALF_CLOSE, CLOSE, RESET, CONF, PROBE, PROBE_REPLY, WAKE, UNKNOWN = range(1, 11)
+ACK, REQACK, HALF_CLOSE, CLOSE, RESET, CONF, PROBE, PROBE_REPLY, WAKE, UNKNOWN, PASSIVE = range(1, 12)
 FLAGGED = 0x80
 DATAGRAM_MAX = 1200
 TAG_SIZE = 8
@@ -202,7 +211,7 @@ CONTROL_DATA = {
     ACK: (">I", "received"), REQACK: (">II", "received ring"), HALF_CLOSE: (">II", "received final"),
     CLOSE: (">II", "received final"), RESET: (">I", "zero"), CONF: (">", ""), PROBE: (">IIQ", "own_id attempt echo"),
     PROBE_REPLY: (">QIII", "echo attempt received unread"), WAKE: (">I", "attempt"),
-    UNKNOWN: (">QQ", "echo incarnation"),
+    UNKNOWN: (">QQ", "echo incarnation"), PASSIVE: (">II", "received attempt"),
 }
 
 

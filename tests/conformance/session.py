@@ -83,10 +83,13 @@ class Session:
         self.peer_final = self.end = None
         self.confirmed_messages = set()  # types of ours whose CONF was heard
         self.is_end_told = self.fin_seen = False
+        self.complete_at = None
         # Control messages.
         self.flagged_out = None  # (type, message id)
         self.next_message = random_number(16)  # 0 is a message id like any other
         self.wake_wanted = 0
+        self.passive_wanted = self.is_passive = False
+        self.passive_heard = 0  # server: the connection that the client lets go
         self.echoes = collections.OrderedDict()
         self.is_confirmed = False
         self.validated, self.candidate, self.udp_address = None, None, None
@@ -182,6 +185,7 @@ class Session:
         self.written_max = max(self.written_max, position)
         self.fin_seen, self.fin_at, self.is_fin_written = False, None, False
         self.wake_wanted = 0
+        self.is_passive = self.passive_wanted = False
 
     def drop(self):
         if self.live:
@@ -189,8 +193,9 @@ class Session:
             self.live = None
 
     def broke(self):
+        self.is_passive = not self.is_client and self.passive_heard == self.live_attempt and not self.waiting
         self.drop()
-        self.breaks += 1
+        self.breaks += not self.is_passive
 
     def take_bytes(self, data):
         if self.closing:
@@ -283,12 +288,21 @@ class Session:
             return None if p.CLOSE in said else p.CLOSE
         if self.shut and p.HALF_CLOSE not in said and not self.peer_closed:
             return p.HALF_CLOSE
-        return p.WAKE if self.wake_wanted else None
+        if self.wake_wanted:
+            return p.WAKE
+        return p.PASSIVE if self.passive_wanted and self.is_quiet() else None
+
+    def is_quiet(self):
+        """Nothing is on its way, so that the connection may be let go."""
+        return (self.live is not None and self.acked == self.upto and not self.waiting and self.peer_address is not None
+                and not self.shut and self.peer_final is None and not unread_bytes(self.live))
 
     def say(self, kind, address=None, message_id=None):
         fields = {"received": self.count, "final": self.upto} if kind in (p.HALF_CLOSE, p.CLOSE) else {}
         if kind == p.WAKE:
             fields["attempt"] = self.wake_wanted
+        if kind == p.PASSIVE:
+            fields = {"received": self.count, "attempt": self.live_attempt}
         self.tell(kind, address, message_id=message_id or 0, flagged=message_id is not None, **fields)
 
     def speak(self):
@@ -348,12 +362,15 @@ class Session:
             self.tell_ack(address)
             self.answer_state(address)
         elif m.kind in (p.HALF_CLOSE, p.CLOSE):
+            self.is_passive = False
             self.note_final(final, m.kind == p.CLOSE)
         elif m.kind == p.RESET:
             self.finish("RESET")
         elif m.kind == p.CONF and self.flagged_out and self.flagged_out[1] == m.message_id:
             self.confirmed_messages.add(self.flagged_out[0])
             self.wake_wanted = 0 if self.flagged_out[0] == p.WAKE else self.wake_wanted
+            if self.flagged_out[0] == p.PASSIVE:
+                self.let_go()
             self.flagged_out = None
             self.repeat.stop()
         elif m.kind == p.PROBE:
@@ -374,6 +391,9 @@ class Session:
             self.compare(m.attempt, asked_under)
         elif m.kind == p.WAKE:
             self.woken(m.attempt)
+        elif m.kind == p.PASSIVE and self.live and m.attempt == self.live_attempt:
+            self.passive_wanted = self.passive_wanted or self.is_client
+            self.passive_heard = m.attempt
 
     def forget(self, way):
         """A CONTROL connection broke: back to the last UDP address."""
@@ -384,6 +404,13 @@ class Session:
 
     def compare(self, peer_live, asked_under):
         """A reply names the peer's live connection; asked_under: ours when it was asked."""
+
+    def let_go(self):
+        """Our PASSIVE is confirmed: a client lets its connection go, a server leaves that to the client."""
+        self.passive_wanted = False
+        if self.is_client and self.is_quiet():
+            self.drop()
+            self.is_passive = True
 
     def woken(self, attempt):
         """Only a client is woken."""
@@ -433,5 +460,6 @@ class Session:
             if self.live:
                 self.live.close()
                 self.live = None
-            if p.CLOSE in self.confirmed_messages:
+            self.complete_at = self.complete_at or time.monotonic()
+            if p.CLOSE in self.confirmed_messages or time.monotonic() > self.complete_at + 10:
                 self.finish("CLOSED" if self.acked == self.upto else "RESET")

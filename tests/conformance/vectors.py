@@ -26,6 +26,7 @@ HEAD = """\
 #   keys      preshared, client_nonce, server_nonce: what follows from them
 #   name      text: its 64 bits
 #   extend    low, near: value
+#   proof     of a RESUME or CONTROL: its asker's nonce
 #   request   the fields of the table, key of the tag, trailer: bytes
 #   answer    the same, and the nonce of the request
 #   control   id, type and data, key of the tag; more: words behind the table's: bytes
@@ -55,7 +56,8 @@ def keys_vector(name, preshared):
     k = p.Keys(shared, CLIENT_NONCE, SERVER_NONCE)
     return block("keys", name, [
         ("preshared", preshared), ("client_nonce", CLIENT_NONCE), ("server_nonce", SERVER_NONCE), ("shared", shared),
-        ("unknown", p.unknown_key(shared)), ("handshake_up", k.handshake_up), ("handshake_down", k.handshake_down),
+        ("unknown", p.unknown_key(shared)), ("asker", p.asker_key(shared)),
+        ("handshake_up", k.handshake_up), ("handshake_down", k.handshake_down),
         ("control_up", k.control_up), ("control_down", k.control_down), ("confirm", k.confirm())])
 
 
@@ -86,22 +88,25 @@ def control_vector(title, key, to, kind, /, message_id=0, flagged=False, more=b"
 def requests(shared, key_id, k, word):
     up = {"port": 40001, "key_id": key_id, "control_id": CLIENT_ID, "window": 1 << 20, "incarnation": CLIENT}
     opening = dict(up, attempt=1, nonce=CLIENT_NONCE)
-    resume = dict(up, cid=CID, name=NAME, server_incarnation=SERVER, nonce=RESUME_NONCE)
+    resume = dict(up, cid=CID, name=NAME, server_incarnation=SERVER)
+
+    def proven(attempt):
+        return {"attempt": attempt, "nonce": p.resume_nonce(shared, CID, attempt, NAME, SERVER, RESUME_NONCE[:8])}
     yield handshake_vector(f"open-{word}", p.OPEN, shared, **opening)
     yield handshake_vector(f"open-early-{word}", p.OPEN, shared, **dict(opening, early=p.EARLY_MAX, name=NAME))
     yield handshake_vector(f"open-again-{word}", p.OPEN, shared, **dict(opening, attempt=7, name=NAME))
     yield handshake_vector(f"open-trailer-{word}", p.OPEN, shared, trailer=b"\xEE" * 256, **opening)
-    yield handshake_vector(f"resume-{word}", p.RESUME, k.handshake_up, **dict(resume, attempt=2, received=5, sent=17))
+    yield handshake_vector(f"resume-{word}", p.RESUME, k.handshake_up, **dict(resume, **proven(2), received=5, sent=17))
     for at, name in ((WRAP - 1, "before-wrap"), (WRAP, "at-wrap"), (3 * WRAP + 7, "wrapped")):
         yield handshake_vector(f"resume-{name}-{word}", p.RESUME, k.handshake_up,
-                               **dict(resume, attempt=3, received=at, sent=at + 100))
+                               **dict(resume, **proven(3), received=at, sent=at + 100))
     for flags, name in ((p.SHUT, "shut"), (p.SHUT | p.CLOSED, "closed")):
         yield handshake_vector(f"resume-{name}-{word}", p.RESUME, k.handshake_up,
-                               **dict(resume, attempt=0xFFFFFFFF, received=9, sent=WRAP + 1, flags=flags))
+                               **dict(resume, **proven(0xFFFFFFFF), received=9, sent=WRAP + 1, flags=flags))
     yield handshake_vector(f"control-{word}", p.CONTROL, k.handshake_up,
-                           **dict(resume, attempt=1, port=0, window=0))
+                           **dict(resume, **proven(1), port=0, window=0))
     yield handshake_vector(f"resume-trailer-{word}", p.RESUME, k.handshake_up, trailer=b"\x01\x02\x03",
-                           **dict(resume, attempt=4))
+                           **dict(resume, **proven(4)))
 
 
 def answers(shared, k, word):
@@ -126,8 +131,10 @@ def answers(shared, k, word):
             continue
         full = {"flags": p.TEMPORARY, "retry": 1000} if reason == p.FULL else {}
         nonce = p.NO_NONCE if reason == p.BAD_VERSION else RESUME_NONCE
+        is_stranger = shared != bytes(32) and reason in (p.BAD_KEY, p.BAD_VERSION)
+        who = {"name": 0, "incarnation": 1} if is_stranger else {}
         yield handshake_vector(f"refuse-{reason}-{word}", p.REFUSE, shared, request_nonce=nonce,
-                               **dict(both, **full, reason=reason, attempt=1 if reason == p.BAD_VERSION else 5))
+                               **{**both, **full, **who}, reason=reason, attempt=1 if reason == p.BAD_VERSION else 5)
 
 
 def controls(shared, k, word):
@@ -149,6 +156,7 @@ def controls(shared, k, word):
         yield control_vector(f"reply-{end}", key, to, p.PROBE_REPLY, echo=0x0102030405060708, attempt=3,
                              received=WRAP + 1, unread=1234)
         yield control_vector(f"wake-{end}", key, to, p.WAKE, 4, True, attempt=9)
+        yield control_vector(f"passive-{end}", key, to, p.PASSIVE, 6, True, received=WRAP + 3, attempt=8)
         yield control_vector(f"more-words-{end}", key, to, p.ACK, more=bytes(range(8)), received=6)
         yield control_vector(f"unknown-type-{end}", key, to, 63, 5, True, more=bytes(range(12)))
     yield control_vector(f"unknown-{word}", p.unknown_key(shared), CLIENT_ID, p.UNKNOWN, echo=0x0102030405060708,
@@ -165,6 +173,11 @@ def text():
             value = p.extend((near + away) & p.MASK32, near)
             out.append(block("extend", f"{near:#x}-{away}", [("low", (near + away) & p.MASK32), ("near", near),
                                                              ("value", value)]))
+    for attempt, start in ((1, bytes(8)), (2, RESUME_NONCE[:8]), (0xFFFFFFFF, b"\xFF" * 8)):
+        out.append(block("proof", f"of-attempt-{attempt}", [
+            ("preshared", PRESHARED), ("cid", CID), ("attempt", attempt), ("name", NAME),
+            ("server_incarnation", SERVER),
+            ("nonce", p.resume_nonce(p.shared_key(PRESHARED), CID, attempt, NAME, SERVER, start))]))
     for word, preshared, key_id in (("without-key", b"", 0), ("with-key", PRESHARED, 0xBEEF)):
         shared = p.shared_key(preshared)
         k = p.Keys(shared, CLIENT_NONCE, SERVER_NONCE)

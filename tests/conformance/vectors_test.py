@@ -51,8 +51,8 @@ def test_every_kind_type_flag_and_reason_is_there():
         flags = {number(f["flags"]) for kind, f in mine if kind == "answer"}
         assert flags >= {0, p.SHUT, p.SHUT | p.CLOSED, p.TEMPORARY}, flags
         types = {(number(f["type"]), number(f["flagged"])) for kind, f in mine if kind == "control"}
-        flagged = {(t, 1) for t in (p.HALF_CLOSE, p.CLOSE, p.RESET, p.WAKE)}
-        assert types >= {(t, 0) for t in range(p.ACK, p.UNKNOWN + 1) if t != p.WAKE} | flagged, types
+        flagged = {(t, 1) for t in (p.HALF_CLOSE, p.CLOSE, p.RESET, p.WAKE, p.PASSIVE)}
+        assert types >= {(t, 0) for t in p.CONTROL_DATA if t not in (p.WAKE, p.PASSIVE)} | flagged, types
 
 
 def test_what_is_decoded_is_what_was_encoded():
@@ -91,7 +91,8 @@ def test_every_threat_names_tests_that_exist():
         for file, tests in names:
             script = (PAGE.parent.parent / folders[file]).read_text(encoding="utf-8")
             for test in tests.split(", "):
-                assert f"def test_{test}(" in script or f"static void {test}(" in script, f"{folders[file]} has no {test}"
+                is_there = f"def test_{test}(" in script or f"static void {test}(" in script
+                assert is_there, f"{folders[file]} has no {test}"
 
 
 if __name__ == "__main__":

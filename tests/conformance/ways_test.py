@@ -1,4 +1,4 @@
-"""CONTROL connections between the two implementations: UDP does not get through, and nobody notices (PROTOCOL.md "UDP").
+"""CONTROL connections between the two implementations: UDP does not get through, and nobody notices.
 
 C1, C2, C8: everything arrives and ends in order without a single datagram. Loopback only.
 """
@@ -6,17 +6,15 @@ C1, C2, C8: everything arrives and ends in order without a single datagram. Loop
 import hashlib
 import os
 
-from ground import KEY, client, done_of, endpoint, nettest, p, server
+from ground import KEY, client, close_both, endpoint, nettest, p, server
 
 SIZE = 2 << 20
 
 
 def finish(ep, us, them, mine):
     ep.run(lambda: us.has_all(SIZE, len(mine)), 10, "everything")
-    us.close()
-    ep.run(us.is_over, 5, "the end")
-    total = done_of(ep, them)
-    assert us.end == "CLOSED" and total["ok"], total
+    total = close_both(ep, us, them)
+    assert total["ok"], total
     assert total["sha256_received"] == hashlib.sha256(mine).hexdigest()
     assert total["sha256_sent"] == us.hash.hexdigest() and us.forged == 0
 

@@ -144,6 +144,7 @@ static void check_keys(const struct vector *v)
     rtcp_auth_confirm(confirm, &k, field(v, "server_nonce")->bytes);
     expect(v, "shared", shared.key, sizeof shared.key);
     expect(v, "unknown", shared.unknown_key, sizeof shared.unknown_key);
+    expect(v, "asker", shared.asker_key, sizeof shared.asker_key);
     expect(v, "handshake_up", k.handshake_up, sizeof k.handshake_up);
     expect(v, "handshake_down", k.handshake_down, sizeof k.handshake_down);
     expect(v, "control_up", k.control_up, sizeof k.control_up);
@@ -155,6 +156,30 @@ static void keys_are_derived_as_the_text_says(void **state)
 {
     (void)state;
     for_each("keys", 4, check_keys);
+}
+
+/* A nonce of an asker: our own proof behind its first half, and the judge's word. */
+static void check_proof(const struct vector *v)
+{
+    const struct field *preshared = field(v, "preshared");
+    struct rtcp_auth_asked asked = {(uint32_t)number(v, "cid"), (uint32_t)number(v, "attempt"), number(v, "name"),
+                                    number(v, "server_incarnation")};
+    struct rtcp_auth_shared shared;
+    uint8_t nonce[RTCP_WIRE_NONCE] = {0};
+
+    rtcp_auth_shared_init(&shared, (struct base_bytes){preshared->bytes, preshared->size}, 1);
+    base_copy(nonce, field(v, "nonce")->bytes, sizeof nonce / 2);
+    rtcp_auth_prove(nonce, &shared, &asked);
+    expect(v, "nonce", nonce, sizeof nonce);
+    assert_true(rtcp_auth_is_asker(nonce, &shared, &asked));
+    asked.attempt++;
+    assert_false(rtcp_auth_is_asker(nonce, &shared, &asked));
+}
+
+static void proofs_are_made_as_the_text_says(void **state)
+{
+    (void)state;
+    for_each("proof", 3, check_proof);
 }
 
 static void check_name(const struct vector *v)
@@ -382,7 +407,7 @@ static void check_control_in(const struct vector *v, const struct rtcp_wire_cont
 static void check_control(const struct vector *v)
 {
     struct rtcp_wire_control c = control_of(v);
-    bool is_ours = c.type <= RTCP_WIRE_UNKNOWN && (field(v, "more")->size == 0 || c.has_data);
+    bool is_ours = c.type <= RTCP_WIRE_PASSIVE && (field(v, "more")->size == 0 || c.has_data);
 
     if (is_ours) {
         check_control_out(v, &c);
@@ -400,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_derived_as_the_text_says),
+        cmocka_unit_test(proofs_are_made_as_the_text_says),
         cmocka_unit_test(names_are_hashed_as_the_text_says),
         cmocka_unit_test(counts_are_extended_as_the_text_says),
         cmocka_unit_test(requests_are_the_bytes_of_the_file),
