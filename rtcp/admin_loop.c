@@ -103,12 +103,18 @@ static void show_stats(void *user, struct base_admin_answer *answer)
     base_admin_number(answer, "sessions", stats.sessions);
     base_admin_number(answer, "connections_accepted", stats.connections_accepted);
     base_admin_number(answer, "handshakes_refused", stats.handshakes_refused);
+    base_admin_number(answer, "keys_refused", stats.keys_refused);
+    base_admin_number(answer, "full_refused", stats.full_refused);
     base_admin_number(answer, "handshakes_dropped", stats.handshakes_dropped);
     base_admin_number(answer, "resumes", stats.resumes);
     base_admin_number(answer, "datagrams_sent", stats.datagrams_sent);
     base_admin_number(answer, "datagrams_received", stats.datagrams_received);
     base_admin_number(answer, "messages_dropped", stats.messages_dropped);
     base_admin_number(answer, "acks_stale", stats.acks_stale);
+    base_admin_number(answer, "passive", stats.passive);
+    base_admin_number(answer, "lingering", stats.lingering);
+    base_admin_number(answer, "expired", stats.expired);
+    base_admin_number(answer, "bytes_lost", stats.bytes_lost);
     base_admin_end(answer);
 }
 

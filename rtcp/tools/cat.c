@@ -13,12 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHUNK       65536u
-#define TURN        16  /* portions of a direction before the loop has its turn */
-#define TICK_S      0.1 /* looks at what no callback tells */
-#define ANSWER_WAIT BASE_S(600)
-#define END_HELD    BASE_S(1)
-#define ABORT_WAIT  BASE_S(1) /* for the peer's word that it knows; it may be gone */
+#define CHUNK      65536u
+#define TURN       16  /* portions of a direction before the loop has its turn */
+#define TICK_S     0.1 /* looks at what no callback tells */
+#define END_HELD   BASE_S(1)
+#define ABORT_WAIT BASE_S(1) /* for the peer's word that it knows; it may be gone */
 
 struct cat {
     struct cat_options options;
@@ -68,7 +67,7 @@ static void close_stream(struct cat *c, enum rtcp_linger linger)
 static void close_if_done(struct cat *c)
 {
     if (c->has_input_ended && c->has_output_ended) {
-        close_stream(c, RTCP_LINGER_BACKGROUND);
+        close_stream(c, RTCP_LINGER_FOREVER);
     }
 }
 
@@ -321,15 +320,6 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
 
 /* ------------------------------------------------------------------------------------------------ time and signals */
 
-/* The last byte is waited for without limit; the mere answer to the closing is not. */
-static void give_up_on_answer(struct cat *c)
-{
-    if (c->is_closing && c->info.unacknowledged == 0 && c->info.silent > ANSWER_WAIT) {
-        cat_report_error(&c->report, "the peer has everything, but did not answer the closing for 10 minutes");
-        rtcp_close(c->stream, RTCP_LINGER_ABORT);
-    }
-}
-
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct cat *c = w->data;
@@ -352,7 +342,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     if (c->is_end_held && c->chunk_at == c->chunk_size && now >= c->arrived_at + END_HELD) {
         tell_end(c);
     }
-    give_up_on_answer(c);
     if (c->has_failed && now >= c->failed_at + ABORT_WAIT) {
         ev_break(loop, EVBREAK_ALL);
     }
@@ -403,7 +392,6 @@ static int open_stream(struct cat *c)
     rtcp_listen_options_default(&listen);
     rtcp_stream_options_default(&stream);
     stream.ring = c->options.ring != 0 ? c->options.ring : stream.ring;
-    stream.linger_max = BASE_NEVER; /* see give_up_on_answer */
     stream.retry_refused = c->options.retry;
     if (!c->options.is_listening) {
         stream.service = c->options.service;
@@ -422,29 +410,6 @@ static int open_stream(struct cat *c)
     return status;
 }
 
-/* The key's size, 0 without one, -1 after a message. */
-static int read_key(struct cat *c, uint8_t key[RTCP_KEY_MAX + 1])
-{
-    int fd;
-    ssize_t n;
-
-    if (c->options.key_file == NULL) {
-        return 0;
-    }
-    fd = open(c->options.key_file, O_RDONLY | O_CLOEXEC);
-    n = fd < 0 ? -1 : read(fd, key, RTCP_KEY_MAX + 1);
-    if (n < 0) {
-        cat_report_error(&c->report, "%s: %s", c->options.key_file, strerror(errno));
-    } else if (n < RTCP_KEY_MIN || n > RTCP_KEY_MAX) {
-        cat_report_error(&c->report, "%s: a key has %d to %d bytes", c->options.key_file, RTCP_KEY_MIN, RTCP_KEY_MAX);
-        n = -1;
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return (int)n;
-}
-
 static bool say(struct cat *c, const char *what, int status)
 {
     if (status == BASE_E_SYSTEM) {
@@ -458,15 +423,18 @@ static bool say(struct cat *c, const char *what, int status)
 static bool start(struct cat *c)
 {
     struct rtcp_endpoint_options o;
-    uint8_t key[RTCP_KEY_MAX + 1];
-    int size = read_key(c, key);
+    uint8_t key[RTCP_KEY_MAX];
+    size_t size = 0;
+    int status = rtcp_key_read(c->options.key_file, key, &size);
 
-    if (size < 0) {
+    if (c->options.key_file == NULL && status == BASE_E_NOTFOUND) {
+        size = 0; /* neither a file nor the variable: without a key */
+    } else if (!say(c, c->options.key_file != NULL ? c->options.key_file : "HOLDFAST_KEY", status)) {
         return false;
     }
     rtcp_endpoint_options_default(&o);
     o.key = size > 0 ? key : NULL;
-    o.key_size = (size_t)size;
+    o.key_size = size;
     o.key_id = c->options.key_id;
     if (!say(c, "cannot start", rtcp_endpoint_open(c->loop, &o, &c->endpoint))) {
         return false;
@@ -485,8 +453,9 @@ static bool judge(struct cat *c)
     int status = c->closed_status;
     bool has_everything = c->is_over && c->unacknowledged == 0 && c->has_input_ended && c->has_output_ended;
 
-    if (status == BASE_E_CLOSED && has_everything && !c->has_failed) {
-        status = 0; /* we gave up on the answer to the closing only */
+    if (status == BASE_E_EXPIRED && has_everything) { /* only the answer to the closing was given up on */
+        cat_report_error(&c->report, "the peer has everything, but did not answer the closing for 10 minutes");
+        status = 0;
     }
     if (c->has_failed) {
         return false;

@@ -262,6 +262,8 @@ def test_only_holders_of_the_key_get_in():
             paths.append(pathlib.Path(folder) / str(i))
             paths[i].write_bytes(catparty.noise(size, i))
         server = catparty.listen(a, "--key-file", paths[0])
+        for by in ((), ("env", "HOLDFAST_KEY=0123456789abcdef")):  # without a key, and with one of the environment
+            catparty.connect(a, a, by=by).finish(1)
         stranger = catparty.connect(a, a, "--key-file", paths[1], stdin=PIPE)
         stranger.feed(b"wrong key")
         stranger.finish(1)

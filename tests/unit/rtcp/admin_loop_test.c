@@ -144,7 +144,7 @@ static void an_endpoint_without_streams_has_counters(void **state)
     snprintf(text, sizeof text, "{\"incarnation\":\"%016" PRIx64 "\",\"sessions\":0,",
              rtcp_endpoint_incarnation(w->near));
     has(w, text);
-    has(w, "\"acks_stale\":0}\n{\"end\":\"stats\",\"lines\":1}\n");
+    has(w, "\"bytes_lost\":0}\n{\"end\":\"stats\",\"lines\":1}\n");
     has(w, "{\"command\":\"sessions\"}\n{\"command\":\"stats\"}\n{\"end\":\"help\",\"lines\":2}\n");
 }
 
