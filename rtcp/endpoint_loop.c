@@ -251,11 +251,21 @@ void rtcp_endpoint_enter(const struct rtcp_endpoint *endpoint)
     }
 }
 
+/* Messages that became due in this turn, all together. */
+static void send_gathered(struct rtcp_endpoint *endpoint)
+{
+    endpoint->is_gathering = false;
+    rtcp_control_flush(endpoint);
+}
+
 static void on_turn(struct ev_loop *loop, ev_prepare *w, int events)
 {
+    struct rtcp_endpoint *endpoint = w->data;
+
     (void)loop;
     (void)events;
-    rtcp_endpoint_turn(w->data);
+    rtcp_endpoint_turn(endpoint);
+    send_gathered(endpoint);
 }
 
 static void on_awake(struct ev_loop *loop, ev_idle *w, int events)
@@ -370,6 +380,7 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
         return;
     }
     CHECK(!endpoint->in_turn);
+    send_gathered(endpoint);
     endpoint->in_turn = true; /* no callback runs any more */
     endpoint->ready_first = NULL;
     endpoint->ready_last = NULL;

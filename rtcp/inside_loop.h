@@ -205,6 +205,7 @@ struct rtcp_endpoint {
     uint8_t datagram[RTCP_DATAGRAM_MAX];
     size_t datagram_size;
     struct rtcp_source datagram_to;
+    bool is_gathering; /* it leaves before the loop sleeps */
     const struct rtcp_source *source; /* of the message being handled */
 
     uint8_t random[256]; /* fresh random bytes, the first `random_left` of them not yet used */

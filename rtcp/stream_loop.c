@@ -140,10 +140,12 @@ static void settle_confirmation(struct rtcp_stream *stream)
     }
 }
 
-/* The answers to one datagram share one: whoever handles it sends them in the end. */
+/* The answers to one datagram share one: whoever handles it sends them in the end. So do messages that become due in
+ * the same turn of the loop: thousands of streams that ask at once would overrun the peer's port, each in a datagram.
+ */
 static void flush_datagram(struct rtcp_stream *stream, bool is_urgent)
 {
-    if (stream->endpoint->source == NULL || is_urgent) {
+    if ((stream->endpoint->source == NULL && !stream->endpoint->is_gathering) || is_urgent) {
         rtcp_control_flush(stream->endpoint);
     }
 }
@@ -176,6 +178,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
     (void)loop;
     (void)events;
     stream->is_armed = false;
+    stream->endpoint->is_gathering = true;
     if (rtcp_session_deadline(&stream->session) <= now) {
         if (stream->live != NULL) {
             rtcp_link_observe(stream->live, now);

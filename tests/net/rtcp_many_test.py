@@ -148,6 +148,24 @@ def test_an_idle_session_costs_little():
     cost(10000 if IS_LONG else 1000)
 
 
+def test_control_messages_of_many_sessions_share_datagrams():
+    """A thousand sessions that ask at the same time do not overrun the port of their peer, each with a datagram."""
+    count = 1000
+    with netlab.open_lab(hosts=2) as lab:
+        server, client, _ = both(lab, count)
+        before = [one.stats()["datagrams_sent"] for one in (server, client)]
+        start = netlab.now()
+        exchange(server, client, 64, 20)
+        for one in (server, client):
+            one.until("everything to be acknowledged", 20, lambda s: s["unacknowledged"] == 0)
+        seconds = netlab.now() - start
+        sent = [one.stats()["datagrams_sent"] - early for one, early in zip((server, client), before)]
+        print(f"    {count} sessions, 64 B each way acknowledged in {seconds:.2f} s, by {sent[0]} + {sent[1]} datagrams; "
+              f"{load_average()}")
+        assert max(sent) <= count, "several messages to one address share a datagram"
+        close_all(server, client, count)
+
+
 def frames(host):
     """Frames sent and received on the wire by a host, all protocols."""
     words = next(line.split() for line in host.run(["cat", "/proc/net/dev"]).splitlines() if "eth0:" in line)
