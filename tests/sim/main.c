@@ -52,8 +52,47 @@ static const char help[] =
     "  --quiet          no progress\n"
     "  --help           this text\n"
     "\n"
-    "A run that breaks a property prints seed, property, the last events, and the command that replays it.\n"
+    "A run that breaks a property prints seed, commit, property, the last events, and the command that\n"
+    "replays it.\n"
     "Exit status: 0 all runs passed; 1 one did not; 2 a wrong command line.\n";
+
+/* A seed means a run only together with the sources. */
+static void print_commit(void)
+{
+    char command[600];
+    char line[80] = "unknown (no git here)\n";
+    const char *end = strrchr(__FILE__, '/');
+    FILE *git;
+
+    snprintf(command, sizeof command, "git -C \"%.*s\" describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null",
+             end == NULL ? 1 : (int)(end - __FILE__), end == NULL ? "." : __FILE__);
+    git = popen(command, "r");
+    if (git != NULL) {
+        if (fgets(line, sizeof line, git) == NULL) {
+            snprintf(line, sizeof line, "unknown (no git here)\n");
+        }
+        pclose(git);
+    }
+    printf("commit: %s", line);
+}
+
+static struct {
+    const char *arena;
+    int members;
+    bool keeps_going;
+} running;
+
+static void tell_failure(const char *failure)
+{
+    if (!running.keeps_going) {
+        sim_trace_print_tail(stdout);
+    }
+    printf("\nFAILED seed %llu: %s\n", (unsigned long long)sim.seed, failure);
+    print_commit();
+    printf("replay: build/release/tests/sim/sim --arena %s --seed %llu --trace -", running.arena,
+           (unsigned long long)sim.seed);
+    printf(running.members == 0 ? "\n" : " --members %d\n", running.members);
+}
 
 /* A broken invariant of the product, or a run that does not end: tell which seed it was. */
 static void on_signal(int number)
@@ -61,8 +100,8 @@ static void on_signal(int number)
     static const char broken[] = "CHECK: an invariant of the product broke";
     static const char endless[] = "B3 no busy loop: the run does not end";
 
-    printf("\nFAILED seed %llu: %s\n[  FAILED  ] simulation\n", (unsigned long long)sim.seed,
-           number == SIGALRM ? endless : broken);
+    tell_failure(number == SIGALRM ? endless : broken);
+    printf("[  FAILED  ] simulation\n");
     fflush(stdout);
     _exit(1);
 }
@@ -73,6 +112,9 @@ static int run_one(const struct run_options *o, uint64_t seed)
     bool is_failed;
     char failure[sizeof sim.failure];
 
+    running.arena = o->arena->name;
+    running.members = o->members;
+    running.keeps_going = o->keeps_going;
     sim_begin(seed);
     alarm(RUN_SECONDS_MAX);
     o->arena->run(o->faults, o->members);
@@ -80,12 +122,7 @@ static int run_one(const struct run_options *o, uint64_t seed)
     is_failed = sim.is_failed;
     memcpy(failure, sim.failure, sizeof failure);
     if (is_failed) {
-        if (!o->keeps_going) {
-            sim_trace_print_tail(stdout);
-        }
-        printf("\nFAILED seed %llu: %s\nreplay: %s --arena %s --seed %llu --trace -", (unsigned long long)seed, failure,
-               "build/release/tests/sim/sim", o->arena->name, (unsigned long long)seed);
-        printf(o->members == 0 ? "\n" : " --members %d\n", o->members);
+        tell_failure(failure);
     } else if (o->runs == 1) {
         printf("seed %llu passed, trace hash %016llx, %llu events\n", (unsigned long long)seed,
                (unsigned long long)hash, (unsigned long long)sim.events);
