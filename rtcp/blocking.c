@@ -376,11 +376,12 @@ int rtcp_socket_shutdown(struct rtcp_socket *socket)
 }
 
 /* Gives a stream up. Locked; gives the lock back. */
-static void close_stream(struct rtcp_socket *socket, bool is_abort)
+static void close_stream(struct rtcp_socket *socket, enum rtcp_linger linger)
 {
     socket->is_closed = true;
     if (socket->stream != NULL) {
-        rtcp_session_close(&socket->stream->session, base_clock_now(), is_abort);
+        rtcp_session_linger(&socket->stream->session, BASE_NEVER, linger == RTCP_LINGER_FOREVER);
+        rtcp_session_close(&socket->stream->session, base_clock_now(), linger == RTCP_LINGER_ABORT);
         rtcp_face_post(socket);
     }
     rtcp_socket_wake(socket);
@@ -408,7 +409,7 @@ int rtcp_socket_close(struct rtcp_socket *socket, enum rtcp_linger linger, base_
     if (socket->is_listener) {
         close_listener(socket);
     } else {
-        close_stream(socket, linger == RTCP_LINGER_ABORT);
+        close_stream(socket, linger);
         while (timeout > 0 && socket->stream != NULL && (until == BASE_NEVER || base_clock_now() < until)) {
             (void)rtcp_face_wait(socket->face, &socket->writable, until);
         }
@@ -431,7 +432,7 @@ void rtcp_socket_free(struct rtcp_socket *socket)
     if (socket->is_listener) {
         close_listener(socket);
     } else if (!socket->is_closed) {
-        close_stream(socket, false);
+        close_stream(socket, RTCP_LINGER_BACKGROUND);
     }
     rtcp_socket_release(socket);
     rtcp_face_unlock(face);

@@ -12,8 +12,8 @@ EXAMPLES = os.path.join(os.environ["HOLDFAST_BINARY_DIR"], "examples")
 DEADLINE_S = 20
 
 
-def hello(address):
-    return subprocess.run([os.path.join(EXAMPLES, "hello"), address], stdout=subprocess.PIPE, text=True,
+def hello(address, program="hello"):
+    return subprocess.run([os.path.join(EXAMPLES, program), address], stdout=subprocess.PIPE, text=True,
                           timeout=DEADLINE_S, check=False)
 
 
@@ -21,6 +21,12 @@ def an_echo_comes_back(address):
     done = hello(address)
     assert done.returncode == 0, done
     assert done.stdout == "hello\ndone; 0 bytes unacknowledged\n", done.stdout
+
+
+def an_echo_comes_back_to_blocking_calls(address):
+    done = hello(address, "hello_blocking")
+    assert done.returncode == 0, done
+    assert done.stdout == "hello\ndone\n", done.stdout
 
 
 def nobody_there_is_refused():
@@ -35,6 +41,7 @@ def main():
             address = echo.stdout.readline().strip()
             cases.run("an_echo_comes_back", an_echo_comes_back, address)
             cases.run("the_server_serves_the_next_client", an_echo_comes_back, address)
+            cases.run("an_echo_comes_back_to_blocking_calls", an_echo_comes_back_to_blocking_calls, address)
             cases.run("nobody_there_is_refused", nobody_there_is_refused)
         finally:
             echo.kill()

@@ -670,6 +670,36 @@ static void in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing(void **st
     expect(p->client, "after");
 }
 
+/* As a program that returns from main() without a word: what it sent arrives, and its end. */
+static void what_was_sent_before_exit_arrives(void **state)
+{
+    struct pair *p = *state;
+    struct rtcp_socket *server;
+    static uint8_t bytes[1 << 20];
+    size_t got = 0;
+    int64_t n;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct rtcp_socket *mine;
+
+        if (rtcp_socket_connect(p->address, NULL, LONG, &mine) == 0) {
+            (void)!rtcp_socket_send(mine, bytes, sizeof bytes);
+        }
+        exit(0);
+    }
+    assert_true(child > 0);
+    assert_int_equal(rtcp_socket_accept(p->listener, &server), 0);
+    assert_int_equal(rtcp_socket_set_read_deadline(server, LONG), 0);
+    while ((n = rtcp_socket_recv(server, bytes, sizeof bytes)) > 0) {
+        got += (size_t)n;
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(got, sizeof bytes);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    rtcp_socket_free(server);
+}
+
 /* The thread sanitizer does not like threads in a child by itself. */
 const char *__tsan_default_options(void);
 
@@ -704,6 +734,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ten_threads_may_close_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(what_nobody_accepted_is_aborted_with_the_listener, setup, teardown),
         cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
