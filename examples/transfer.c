@@ -390,6 +390,8 @@ static void on_link(void *user, struct rtcp_stream *stream, bool up)
 static const char *evidence_name(enum rtcp_evidence evidence)
 {
     switch (evidence) {
+    case RTCP_EVIDENCE_NONE:
+        return "NONE";
     case RTCP_EVIDENCE_REFUSED:
         return "REFUSED";
     case RTCP_EVIDENCE_UNREACHABLE:

@@ -31,6 +31,8 @@ static const char *evidence_name(int evidence)
         return "";
     }
     switch ((enum rtcp_evidence)evidence) {
+    case RTCP_EVIDENCE_NONE:
+        return "";
     case RTCP_EVIDENCE_REFUSED:
         return "REFUSED";
     case RTCP_EVIDENCE_UNREACHABLE:

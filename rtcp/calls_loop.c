@@ -310,7 +310,7 @@ void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info)
 
     *ret_info = (struct rtcp_info){
         .unacknowledged = s->out.upto - s->out.first,
-        .oldest_unacknowledged = s->out.upto > s->out.first ? base_time_since(now, s->oldest_at) : 0,
+        .oldest_unacknowledged = rtcp_age_of(&s->age, now),
         .blocked_send = s->full_since != 0 ? base_time_since(now, s->full_since) : 0,
         .blocked_receive = base_time_since(now, s->received_at),
         .state = state_of(s),
@@ -324,7 +324,7 @@ void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info)
         .disconnected = s->path == RTCP_PATH_DETACHED ? base_time_since(now, s->detached_at) : 0,
         .round_trip = s->route != NULL ? s->route->round_trip : 0,
         .silent = base_time_since(now, s->heard_at),
-        .evidence = (enum rtcp_evidence)(s->evidence < 0 ? 0 : s->evidence),
+        .evidence = (enum rtcp_evidence)s->evidence,
         .peer_incarnation = s->peer_incarnation,
         .ring = (uint32_t)s->out.size,
         .ring_max = (uint32_t)s->out.most,

@@ -151,6 +151,7 @@ RTCP_API uint64_t rtcp_endpoint_incarnation(const struct rtcp_endpoint *endpoint
 
 /* Something that was learned about the peer; a hint for failure detectors, never a verdict of this layer. */
 enum rtcp_evidence {
+    RTCP_EVIDENCE_NONE = -1,   /* nothing yet: only in struct rtcp_info */
     RTCP_EVIDENCE_REFUSED,     /* the host is up, nothing listens on the port (RST or ICMP) */
     RTCP_EVIDENCE_UNREACHABLE, /* the network says: no route */
     RTCP_EVIDENCE_SILENT,      /* a connection attempt ran into its deadline */
@@ -317,7 +318,8 @@ enum rtcp_state {
 /* What a stream knows about itself; the three numbers the paper plans (2.1) come first. */
 struct rtcp_info {
     uint64_t unacknowledged;         /* bytes sent, not yet acknowledged by the peer's reader */
-    base_time oldest_unacknowledged; /* age of the oldest of them, to 100 ms or so; 0 when there are none */
+    base_time oldest_unacknowledged; /* age of the oldest of them: never less than it is, at most 50 ms or half
+                                        more, and the peer is asked every 100 ms .. 1 s; 0 when there are none */
     base_time blocked_send;          /* how long the ring has been full; 0 when it is not */
     base_time blocked_receive;       /* how long since the last byte was read */
     enum rtcp_state state;
@@ -331,7 +333,7 @@ struct rtcp_info {
     base_time disconnected;      /* how long without a live connection; 0 when there is one */
     base_time round_trip;        /* smoothed, of probes; 0 when unknown */
     base_time silent;            /* since the last authentic sign of the peer */
-    enum rtcp_evidence evidence; /* the last one; meaningless before the first */
+    enum rtcp_evidence evidence; /* the last one */
     uint64_t peer_incarnation;   /* 0 before the first contact */
     uint32_t ring;               /* size of the ring now: it holds what is unacknowledged */
     uint32_t ring_max;           /* what it may grow to; equal for a fixed one */

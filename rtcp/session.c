@@ -388,6 +388,7 @@ static int append_status(struct rtcp_session *s, base_time now)
 static void appended(struct rtcp_session *s, base_time now, uint64_t before)
 {
     s->used_at = now;
+    rtcp_age_took(&s->age, now, s->out.upto);
     if (s->is_passive || s->wants_passive) {
         rtcp_passive_used(s, now);
     }
@@ -524,6 +525,7 @@ void rtcp_session_acked_upto(struct rtcp_session *s, base_time now, uint64_t cou
     }
     CHECK(count <= s->written_max);
     rtcp_outbox_trim(&s->out, count);
+    rtcp_age_acked(&s->age, count);
     rtcp_pulse_progressed(&s->pulse, now);
     rtcp_backoff_progressed(&s->backoff);
     s->contact_at = now;

@@ -18,6 +18,7 @@
 #ifndef HOLDFAST_RTCP_SESSION_H
 #define HOLDFAST_RTCP_SESSION_H
 
+#include "rtcp/age.h"
 #include "rtcp/auth.h"
 #include "rtcp/backoff.h"
 #include "rtcp/base/rng.h"
@@ -150,6 +151,7 @@ struct rtcp_session {
     uint32_t told_ring;     /* what we told of ours last */
     base_time oldest_at;    /* about when the oldest unacknowledged byte was taken */
     uint64_t oldest_upto;   /* bytes below were there at that time */
+    struct rtcp_age age;    /* of them all */
     base_time full_since;   /* 0: the ring has room */
     uint64_t asked_full_at; /* 1 + the acknowledged count when a full ring asked last; 0: it never did */
     base_time received_at;

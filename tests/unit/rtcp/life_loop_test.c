@@ -464,6 +464,89 @@ static void idle_connections_go_and_come_back_on_either_sides_use(void **state)
     close_world(&w);
 }
 
+/* ------------------------------------------------------------------------------------------------ numbers */
+
+static struct rtcp_info info_of(const struct half *h)
+{
+    struct rtcp_info info;
+
+    rtcp_info(h->stream, &info);
+    return info;
+}
+
+static void turns_for(struct world *w, base_time span)
+{
+    ev_tstamp until = ev_time() + (double)span / 1e9;
+
+    while (ev_time() < until) {
+        ev_run(w->loop, EVRUN_ONCE); /* probes, questions and the deadline of wait_for keep it turning */
+    }
+}
+
+/* Everything that the paper plans and the design adds (2.8), each number against what was done. */
+static void a_stream_knows_its_numbers(void **state)
+{
+    struct rtcp_info i;
+    struct world w;
+    struct half *c;
+    struct half *s;
+
+    (void)state;
+    open_world(&w);
+    c = &w.client[0];
+    s = &w.server[0];
+    begin(&w, c); /* a ring of fixed size */
+    wait_for(&w, &w.accepted, 1);
+    wait_for(&w, &c->up, 1);
+    i = info_of(c);
+    assert_int_equal(i.evidence, RTCP_EVIDENCE_NONE);
+    assert_int_equal(i.state, RTCP_ATTACHED);
+    assert_true(i.is_client && !info_of(s).is_client);
+    assert_int_equal(i.connections, 1);
+    assert_int_equal(i.attempt, 1);
+    assert_int_equal(i.disconnected, 0);
+    assert_int_equal(i.peer_incarnation, rtcp_endpoint_incarnation(w.far));
+    assert_int_equal(i.id, info_of(s).id);
+    while (!info_of(c).is_confirmed || info_of(c).round_trip == 0) {
+        ev_run(w.loop, EVRUN_ONCE);
+    }
+
+    s->is_reading = false; /* nothing is acknowledged: the oldest byte ages */
+    send_some(c, 1000);
+    turns_for(&w, BASE_MS(300));
+    i = info_of(c);
+    assert_int_equal(i.unacknowledged, 1000);
+    assert_int_equal(i.sent, 1000);
+    assert_true(i.oldest_unacknowledged >= BASE_MS(300) && i.oldest_unacknowledged < BASE_MS(700));
+    assert_true(i.silent < BASE_MS(700)); /* it is alive: it answers */
+    assert_int_equal(i.blocked_send, 0);
+    assert_true(i.blocked_receive >= BASE_MS(300));
+    assert_int_equal(info_of(s).received, 0);
+
+    while (rtcp_room(c->stream) > 0) { /* a full ring blocks */
+        static const uint8_t bytes[65536];
+
+        (void)!rtcp_send(c->stream, bytes, sizeof bytes);
+        ev_run(w.loop, EVRUN_NOWAIT);
+    }
+    assert_int_equal(rtcp_send(c->stream, "x", 1), BASE_E_AGAIN);
+    turns_for(&w, BASE_MS(100));
+    assert_true(info_of(c).blocked_send >= BASE_MS(100));
+
+    s->is_reading = true;
+    on_readable(s, s->stream);
+    while (info_of(c).unacknowledged > 0) {
+        ev_run(w.loop, EVRUN_ONCE);
+    }
+    i = info_of(c);
+    assert_int_equal(i.oldest_unacknowledged, 0);
+    assert_int_equal(i.blocked_send, 0);
+    assert_int_equal(i.sent, s->received);
+    assert_int_equal(info_of(s).received, s->received);
+    assert_int_equal(i.repeated, 0);
+    close_world(&w);
+}
+
 /* ------------------------------------------------------------------------------------------------ others */
 
 static void closing_within_a_time_ends_by_then(void **state)
@@ -524,6 +607,7 @@ int main(void)
         cmocka_unit_test(without_descriptors_those_that_come_back_get_in),
         cmocka_unit_test(a_silent_stranger_does_not_keep_the_last_descriptor),
         cmocka_unit_test(idle_connections_go_and_come_back_on_either_sides_use),
+        cmocka_unit_test(a_stream_knows_its_numbers),
         cmocka_unit_test(closing_within_a_time_ends_by_then),
         cmocka_unit_test(either_side_may_ask_for_another_connection),
     };
