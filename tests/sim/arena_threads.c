@@ -27,8 +27,8 @@ static struct mood choose_mood(void)
     static const unsigned usual[] = {
         [DUET_CONNECTED] = 300, [DUET_UNMADE] = 60,  [DUET_REQUEST] = 300, [DUET_ANSWER] = 300, [DUET_WRITE] = 900,
         [DUET_READ] = 900,      [DUET_FROZEN] = 300, [DUET_BREAK] = 4,     [DUET_RESET] = 200,  [DUET_ENDED] = 60,
-        [DUET_DELIVER] = 300,   [DUET_REPEAT] = 10,  [DUET_EXPIRE] = 8,    [DUET_APPEND] = 300, [DUET_SHUTDOWN] = 1,
-        [DUET_CLOSE] = 1,       [DUET_ABORT] = 1,    [DUET_STEP] = 1000};
+        [DUET_DELIVER] = 300,   [DUET_REPEAT] = 10,  [DUET_EXPIRE] = 8,    [DUET_REPLACE] = 30, [DUET_APPEND] = 300,
+        [DUET_SHUTDOWN] = 1,    [DUET_CLOSE] = 1,    [DUET_ABORT] = 1,     [DUET_STEP] = 1000};
     struct mood m;
 
     for (int i = 0; i <= DUET_STEP; i++) {
@@ -55,6 +55,7 @@ static struct duet_limits choose_limits(void)
     struct duet_limits limits = {.breaks = (int)sim_below(40),
                                  .expires = STEPS,
                                  .repeats = (int)sim_below(20),
+                                 .replaces = (int)sim_below(20),
                                  .bytes = {(int)sim_below(600), (int)sim_below(600)},
                                  .shutdowns = (int)sim_below(3),
                                  .closes = sim_chance(300) ? 1 : 0,

@@ -34,6 +34,7 @@ enum duet_kind {
     DUET_ENDED,     /* side a reads an end of file on connection b */
     DUET_DELIVER,   /* datagram b of side a arrives */
     DUET_REPEAT,    /* ... and will arrive once more */
+    DUET_REPLACE,   /* the client wants another connection though this one lives */
     DUET_EXPIRE,    /* time passes at side a, up to its next deadline */
     DUET_APPEND,    /* the application of side a sends one byte */
     DUET_SHUTDOWN,
@@ -48,7 +49,7 @@ struct duet_action {
 };
 
 struct duet_limits {
-    int breaks, expires, repeats;
+    int breaks, expires, repeats, replaces;
     int bytes[2]; /* that the applications send */
     int shutdowns, closes, aborts;
     int packets;         /* datagrams of a side that are out: with one more the oldest is lost */

@@ -150,6 +150,11 @@ static void act(struct duet_action x)
         duet.left.repeats--;
         duet_deliver(x.a, x.b, true);
         break;
+    case DUET_REPLACE:
+        duet.left.replaces--;
+        rtcp_session_hint(&duet.side[0].session, duet.side[0].now, RTCP_EVIDENCE_UNKNOWN);
+        duet_pump(0);
+        break;
     case DUET_EXPIRE:
         duet.left.expires--;
         expire(x.a);
@@ -304,6 +309,10 @@ static void add_of_side(struct list *l, int side)
     if (s->is_over) {
         return;
     }
+    if (side == 0 && duet.left.replaces > 0 && duet_threads_is_idle(0) && s->session.path == RTCP_PATH_ATTACHED &&
+        s->session.trying == RTCP_TRY_REST) {
+        add(l, DUET_REPLACE, 0, 0);
+    }
     if (may_write(side)) {
         add(l, DUET_WRITE, side, 0);
     }
@@ -426,10 +435,25 @@ const char *duet_heal(bool is_told)
 
 void duet_print(void *file, struct duet_action x)
 {
-    static const char *const names[] = {
-        "connected",      "refused",   "request read",   "answer read", "byte written by", "byte read by",
-        "frozen by",      "broken",    "reset heard by", "end read by", "datagram of",     "datagram repeated of",
-        "time passes at", "byte from", "shutdown by",    "close by",    "abort by",        "a thread's step"};
+    static const char *const names[] = {"connected",
+                                        "refused",
+                                        "request read",
+                                        "answer read",
+                                        "byte written by",
+                                        "byte read by",
+                                        "frozen by",
+                                        "broken",
+                                        "reset heard by",
+                                        "end read by",
+                                        "datagram of",
+                                        "datagram repeated of",
+                                        "another connection wanted by",
+                                        "time passes at",
+                                        "byte from",
+                                        "shutdown by",
+                                        "close by",
+                                        "abort by",
+                                        "a thread's step"};
     static const char *const sides[] = {"client", "server"};
     enum duet_kind kind = (enum duet_kind)x.kind;
 

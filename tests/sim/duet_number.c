@@ -171,5 +171,6 @@ uint64_t duet_number(void)
     h = mix(h, sum);
     h = mix(mix(mix(h, (uint64_t)duet.left.breaks), (uint64_t)duet.left.expires), (uint64_t)duet.left.repeats);
     h = mix(mix(mix(h, (uint64_t)duet.left.bytes[0]), (uint64_t)duet.left.bytes[1]), (uint64_t)duet.left.shutdowns);
+    h = mix(h, (uint64_t)duet.left.replaces);
     return mix(mix(h, (uint64_t)duet.left.closes), (uint64_t)duet.left.aborts);
 }

@@ -227,11 +227,12 @@ static int explore(const struct duet_limits *limits, time_t end)
         is_all = is_all && has_room;
         failed = expand(at++, has_room);
     }
-    printf("%d breaks, %d+%d bytes, %d timers, %d repeated, %d shutdowns, %d closes, %d aborts: %zu states, "
-           "%u expanded%s, depth %u, %zu run to the end\n",
-           limits->breaks, limits->bytes[0], limits->bytes[1], limits->expires, limits->repeats, limits->shutdowns,
-           limits->closes, limits->aborts, x.count, at, at == x.count && is_all ? ": all" : "",
-           x.state[at > 0 ? at - 1 : 0].depth, x.ends);
+    printf(
+        "%d breaks, %d replaced, %d+%d bytes, %d timers, %d repeated, %d shutdowns, %d closes, %d aborts: %zu states, "
+        "%u expanded%s, depth %u, %zu run to the end\n",
+        limits->breaks, limits->replaces, limits->bytes[0], limits->bytes[1], limits->expires, limits->repeats,
+        limits->shutdowns, limits->closes, limits->aborts, x.count, at, at == x.count && is_all ? ": all" : "",
+        x.state[at > 0 ? at - 1 : 0].depth, x.ends);
     fflush(stdout);
     forget(at);
     return failed;
@@ -241,10 +242,13 @@ static const struct duet_limits sets[] = {
     {.breaks = 1, .bytes = {1, 1}, .packets = 1, .ring = 4},
     {.breaks = 1, .bytes = {1, 0}, .shutdowns = 1, .closes = 1, .packets = 1, .ring = 4},
     {.breaks = 1, .bytes = {0, 1}, .aborts = 1, .packets = 1, .ring = 4},
+    {.replaces = 1, .breaks = 1, .bytes = {0, 1}, .packets = 1, .ring = 4},
     {.breaks = 3, .bytes = {0, 1}, .packets = 1, .ring = 4},
     {.breaks = 2, .bytes = {1, 1}, .closes = 1, .packets = 1, .ring = 4},
     {.breaks = 2, .bytes = {1, 1}, .expires = 1, .closes = 1, .packets = 1, .ring = 4},
+    {.replaces = 2, .breaks = 1, .bytes = {1, 1}, .packets = 2, .ring = 4},
     {.breaks = 3,
+     .replaces = 1,
      .bytes = {2, 2},
      .expires = 3,
      .repeats = 1,
