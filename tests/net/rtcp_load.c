@@ -306,6 +306,7 @@ static void open_more(struct load *l)
 /* ------------------------------------------------------------------------------------------------ commands */
 
 struct sums {
+    uint32_t passive;
     uint64_t sent, received, received_least, unacknowledged, unacknowledged_least, repeated, connections;
     base_time blocked_send_least, silent_most, disconnected_most;
 };
@@ -319,6 +320,7 @@ static void sum_up(const struct load *l, struct sums *ret)
         const struct session *s = l->all[i];
         struct rtcp_info info;
         rtcp_info(s->stream, &info);
+        sum.passive += info.state == RTCP_PASSIVE;
         sum.sent += s->sent;
         sum.received += s->received;
         sum.unacknowledged += info.unacknowledged;
@@ -345,19 +347,20 @@ static void tell_stats(const struct load *l)
 
     sum_up(l, &sum);
     rtcp_endpoint_stats(l->endpoint, &st);
-    (void)snprintf(rest, sizeof rest,
-                   ",\"sessions\":%" PRIu32 ",\"made\":%" PRIu32 ",\"up\":%" PRIu32 ",\"sent\":%" PRIu64
-                   ",\"received\":%" PRIu64 ",\"received_least\":%" PRIu64 ",\"unacknowledged\":%" PRIu64
-                   ",\"unacknowledged_least\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"connections\":%" PRIu64
-                   ",\"blocked_send_least\":%" PRIu64 ",\"disconnected_most\":%" PRIu64 ",\"breaks\":%" PRIu64
-                   ",\"well\":%" PRIu32 ",\"ill\":%" PRIu32 ",\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
-                   ",\"dropped\":%" PRIu64 ",\"resumes\":%" PRIu64 ",\"datagrams_sent\":%" PRIu64
-                   ",\"datagrams_received\":%" PRIu64 ",\"messages_dropped\":%" PRIu64 ",\"acks_stale\":%" PRIu64,
-                   l->count, l->made, l->up, sum.sent, sum.received, l->count == 0 ? 0 : sum.received_least,
-                   sum.unacknowledged, l->count == 0 ? 0 : sum.unacknowledged_least, sum.repeated, sum.connections,
-                   sum.blocked_send_least, sum.disconnected_most, l->breaks, l->closed_well, l->closed_ill,
-                   st.connections_accepted, st.handshakes_refused, st.handshakes_dropped, st.resumes, st.datagrams_sent,
-                   st.datagrams_received, st.messages_dropped, st.acks_stale);
+    (void)snprintf(
+        rest, sizeof rest,
+        ",\"sessions\":%" PRIu32 ",\"passive\":%" PRIu32 ",\"made\":%" PRIu32 ",\"up\":%" PRIu32 ",\"sent\":%" PRIu64
+        ",\"received\":%" PRIu64 ",\"received_least\":%" PRIu64 ",\"unacknowledged\":%" PRIu64
+        ",\"unacknowledged_least\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"connections\":%" PRIu64
+        ",\"blocked_send_least\":%" PRIu64 ",\"disconnected_most\":%" PRIu64 ",\"breaks\":%" PRIu64 ",\"well\":%" PRIu32
+        ",\"ill\":%" PRIu32 ",\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"dropped\":%" PRIu64
+        ",\"resumes\":%" PRIu64 ",\"datagrams_sent\":%" PRIu64 ",\"datagrams_received\":%" PRIu64
+        ",\"messages_dropped\":%" PRIu64 ",\"acks_stale\":%" PRIu64,
+        l->count, sum.passive, l->made, l->up, sum.sent, sum.received, l->count == 0 ? 0 : sum.received_least,
+        sum.unacknowledged, l->count == 0 ? 0 : sum.unacknowledged_least, sum.repeated, sum.connections,
+        sum.blocked_send_least, sum.disconnected_most, l->breaks, l->closed_well, l->closed_ill,
+        st.connections_accepted, st.handshakes_refused, st.handshakes_dropped, st.resumes, st.datagrams_sent,
+        st.datagrams_received, st.messages_dropped, st.acks_stale);
     tell("stats", rest);
 }
 
@@ -386,6 +389,10 @@ static void for_each(struct load *l, const char *word, uint64_t n)
             session_send(s);
         } else if (strcmp(word, "read") == 0) {
             session_read(s);
+        } else if (strcmp(word, "passivate") == 0) {
+            (void)rtcp_passivate(s->stream); /* what is over stays over */
+        } else if (strcmp(word, "replace") == 0) {
+            (void)rtcp_replace(s->stream);
         } else if ((strcmp(word, "close") == 0 || strcmp(word, "abort") == 0) && !s->is_closing &&
                    (n == 0 || closed++ < n)) {
             session_close(s, word[0] == 'a' ? RTCP_LINGER_ABORT : RTCP_LINGER_BACKGROUND);

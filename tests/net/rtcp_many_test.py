@@ -8,6 +8,7 @@ import os
 import loadparty
 import netlab
 import nettest
+import sockdiag
 
 IS_LONG = os.environ.get("HOLDFAST_ALL") == "1"
 HEAL_LIMIT = 2.0  # seconds from the heal until the last of 1000 sessions has received again
@@ -163,6 +164,50 @@ def test_control_messages_of_many_sessions_share_datagrams():
         print(f"    {count} sessions, 64 B each way acknowledged in {seconds:.2f} s, by {sent[0]} + {sent[1]} datagrams; "
               f"{load_average()}")
         assert max(sent) <= count, "several messages to one address share a datagram"
+        close_all(server, client, count)
+
+
+def await_acknowledged(*loads):
+    for one in loads:
+        one.until("everything to be acknowledged", 20, lambda s: s["unacknowledged"] == 0)
+
+
+def let_go(server, client, count):
+    """All sessions let their connections go; returns the seconds that it took."""
+    start = netlab.now()
+    client.say("passivate")
+    for one in (client, server):
+        one.until("all to be passive", 30, lambda s: s["passive"] == count)
+    return netlab.now() - start
+
+
+def test_passive_sessions_have_no_connection_and_come_back_when_used():
+    """The paper's passivation: the kernel holds nothing, a route stays, and bytes of either side bring it back."""
+    count, seconds = (10000, 60) if IS_LONG else (300, 3)
+    with netlab.open_lab(hosts=2) as lab:
+        server, client, _ = both(lab, count)
+        exchange(server, client, 64, 60)
+        await_acknowledged(server, client)
+        took = let_go(server, client, count)
+        diag = sockdiag.Destroyer(lab.hosts[0])
+        left = len(list(diag.ids(loadparty.party.PORT)))
+        before = [one.stats() for one in (server, client)]
+        pause(seconds, server, client)
+        sent = [one.stats()["datagrams_sent"] - early["datagrams_sent"]
+                for one, early in zip((server, client), before)]
+        woken = []
+        for one, other in ((client, server), (server, client)):
+            mark = other.await_flow(64)
+            start = netlab.now()
+            one.say("send 64")
+            woken.append(other.flowing(mark, 60)["at_ns"] / 1e9 - start)
+            await_acknowledged(server, client)
+            let_go(server, client, count)
+        print(f"    {count} sessions passive after {took:.2f} s, {left} connections left; {sent[0]} + {sent[1]} datagrams "
+              f"in {seconds} s; all had bytes {woken[0]:.2f} s after the client sent, {woken[1]:.2f} s after the server; "
+              f"{load_average()}")
+        assert left == 0 and sum(sent) <= 2 * count * (seconds // 25 + 1)
+        assert max(woken) <= HEAL_LIMIT * max(1, count / 1000)
         close_all(server, client, count)
 
 
