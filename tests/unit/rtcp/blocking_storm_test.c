@@ -1,176 +1,19 @@
 /* The blocking face while its TCP connections break again and again: a relay thread between client and server cuts
  * them, with and without a reset, and threads on both sides read and write what they can. Every byte must arrive once
  * and in order (C1, P4). HOLDFAST_ALL=1 makes the storms longer.
- *
- * The relay carries TCP only: control datagrams go straight to the server.
  */
 #include "rtcp/blocking.h"
+#include "tests/unit/rtcp/cutter.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#define LONG       BASE_S(60)
-#define RELAYS_MAX 64
-
-/* ------------------------------------------------------------------------------------------------ the relay */
-
-struct relay {
-    pthread_t thread;
-    int fd;
-    char address[RTCP_ADDRESS_TEXT];
-    struct sockaddr_in server;
-    unsigned cut_after; /* at most this many bytes; half of it on average */
-    unsigned dice;
-    int stop; /* atomically */
-    int cuts;
-    int pair[RELAYS_MAX][2];
-    unsigned left[RELAYS_MAX]; /* bytes until it is cut */
-    bool ended[RELAYS_MAX][2]; /* ways that are over: the other may go on */
-    int count;
-};
-
-static void cut(struct relay *r, int i, bool is_reset)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-    for (int side = 0; side < 2; side++) {
-        if (is_reset) {
-            setsockopt(r->pair[i][side], SOL_SOCKET, SO_LINGER, &now, sizeof now);
-        }
-        close(r->pair[i][side]);
-    }
-    r->count--;
-    r->pair[i][0] = r->pair[r->count][0];
-    r->pair[i][1] = r->pair[r->count][1];
-    r->left[i] = r->left[r->count];
-    r->ended[i][0] = r->ended[r->count][0];
-    r->ended[i][1] = r->ended[r->count][1];
-}
-
-static unsigned roll(struct relay *r)
-{
-    r->dice = r->dice * 1103515245u + 12345u;
-    return r->dice >> 8;
-}
-
-static void take_in(struct relay *r)
-{
-    int in = accept4(r->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (in < 0 || out < 0 || r->count == RELAYS_MAX ||
-        connect(out, (struct sockaddr *)&r->server, sizeof r->server) < 0) {
-        if (in >= 0) {
-            close(in);
-        }
-        if (out >= 0) {
-            close(out);
-        }
-        return;
-    }
-    r->pair[r->count][0] = in;
-    r->pair[r->count][1] = out;
-    r->ended[r->count][0] = r->ended[r->count][1] = false;
-    r->left[r->count++] = 200 + roll(r) % r->cut_after; /* behind the handshake: something gets through each time */
-}
-
-/* Moves bytes one way; false: cut it. */
-static bool move(struct relay *r, int i, int side)
-{
-    int from = r->pair[i][side];
-    int to = r->pair[i][1 - side];
-    static _Thread_local uint8_t bytes[65536];
-    size_t most = r->left[i] < sizeof bytes ? r->left[i] : sizeof bytes;
-    ssize_t n = recv(from, bytes, most, MSG_DONTWAIT);
-    ssize_t done = 0;
-
-    while (n > 0 && done < n) {
-        ssize_t sent = send(to, bytes + done, (size_t)(n - done), MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (sent < 0 && errno == EAGAIN) {
-            struct pollfd p = {.fd = to, .events = POLLOUT};
-
-            if (poll(&p, 1, 50) <= 0) {
-                return false; /* the other side does not read: two full ways must not wait for each other */
-            }
-        } else if (sent < 0) {
-            return false;
-        } else {
-            done += sent;
-        }
-    }
-    r->left[i] -= n > 0 ? (unsigned)n : 0;
-    if (n == 0) {
-        r->ended[i][side] = true;
-        return !r->ended[i][1 - side] && shutdown(to, SHUT_WR) == 0;
-    }
-    return n > 0 ? r->left[i] > 0 : errno == EAGAIN || errno == EINTR;
-}
-
-static void *relay(void *argument)
-{
-    struct relay *r = argument;
-
-    while (!__atomic_load_n(&r->stop, __ATOMIC_SEQ_CST)) {
-        struct pollfd p[1 + 2 * RELAYS_MAX] = {{.fd = r->fd, .events = POLLIN}};
-        int count = r->count;
-
-        for (int i = 0; i < count; i++) {
-            p[1 + 2 * i] = (struct pollfd){.fd = r->ended[i][0] ? -1 : r->pair[i][0], .events = POLLIN};
-            p[2 + 2 * i] = (struct pollfd){.fd = r->ended[i][1] ? -1 : r->pair[i][1], .events = POLLIN};
-        }
-        (void)poll(p, 1 + 2 * (nfds_t)count, 20);
-        for (int i = count - 1; i >= 0; i--) {
-            if ((p[1 + 2 * i].revents != 0 && !move(r, i, 0)) || (p[2 + 2 * i].revents != 0 && !move(r, i, 1))) {
-                r->cuts++;
-                cut(r, i, roll(r) % 2 == 0);
-            }
-        }
-        if (p[0].revents != 0) {
-            take_in(r);
-        }
-    }
-    while (r->count > 0) {
-        cut(r, 0, false);
-    }
-    close(r->fd);
-    return NULL;
-}
-
-static void begin_relay(struct relay *r, const char *to, unsigned cut_after)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof at;
-
-    base_zero(r, sizeof *r);
-    r->server = at;
-    r->server.sin_port = htons((uint16_t)strtol(strrchr(to, ':') + 1, NULL, 10));
-    r->cut_after = cut_after;
-    r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(r->fd, (struct sockaddr *)&at, size), 0);
-    assert_int_equal(listen(r->fd, 64), 0);
-    assert_int_equal(getsockname(r->fd, (struct sockaddr *)&at, &size), 0);
-    snprintf(r->address, sizeof r->address, "127.0.0.1:%u", ntohs(at.sin_port));
-    assert_int_equal(pthread_create(&r->thread, NULL, relay, r), 0);
-}
-
-static void end_relay(struct relay *r)
-{
-    __atomic_store_n(&r->stop, 1, __ATOMIC_SEQ_CST);
-    pthread_join(r->thread, NULL);
-}
+#define LONG BASE_S(60)
 
 /* ------------------------------------------------------------------------------------------------ the sides */
 
@@ -259,13 +102,13 @@ static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, ui
     char address[RTCP_ADDRESS_TEXT];
     struct rtcp_listen_options options;
     struct rtcp_info info;
-    struct relay r;
+    struct cutter r;
 
     rtcp_listen_options_default(&options);
     options.stream.ring = ring;
     assert_int_equal(rtcp_socket_listen("127.0.0.1:0", &options, &listener), 0);
     rtcp_socket_address(listener, address);
-    begin_relay(&r, address, cut_after);
+    cutter_begin(&r, address, cut_after);
     dial(listener, r.address, ring, &client, &server);
     writer[0].socket = reader[0].socket = client;
     writer[1].socket = reader[1].socket = server;
@@ -290,7 +133,7 @@ static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, ui
     rtcp_socket_free(client);
     rtcp_socket_free(server);
     rtcp_socket_free(listener);
-    end_relay(&r);
+    cutter_end(&r);
     print_message("    %d cuts, %u connections, %llu bytes repeated\n", r.cuts, info.connections,
                   (unsigned long long)info.repeated);
 }
@@ -370,13 +213,13 @@ static void many_threads_read_and_write_one_socket_under_cuts(void **state)
     struct reader reader[READERS];
     uint64_t sum[256] = {0};
     char address[RTCP_ADDRESS_TEXT];
-    struct relay r;
+    struct cutter r;
     int count = 5000 * scale();
 
     (void)state;
     assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &listener), 0);
     rtcp_socket_address(listener, address);
-    begin_relay(&r, address, 50000);
+    cutter_begin(&r, address, 50000);
     dial(listener, r.address, 65536, &client, &server);
     for (int i = 0; i < READERS; i++) {
         reader[i] = (struct reader){.socket = server, .sum = sum};
@@ -401,7 +244,7 @@ static void many_threads_read_and_write_one_socket_under_cuts(void **state)
     rtcp_socket_free(client);
     rtcp_socket_free(server);
     rtcp_socket_free(listener);
-    end_relay(&r);
+    cutter_end(&r);
 }
 
 /* Streams that are opened, used and closed by many threads while connections break. Gives NULL when all went well. */
@@ -472,13 +315,13 @@ static void streams_come_and_go_under_cuts(void **state)
     struct rtcp_socket *listener;
     pthread_t server, client[3];
     char address[RTCP_ADDRESS_TEXT];
-    struct relay r;
+    struct cutter r;
 
     (void)state;
     assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &listener), 0);
     rtcp_socket_address(listener, address);
     assert_int_equal(pthread_create(&server, NULL, serve, listener), 0);
-    begin_relay(&r, address, 100);
+    cutter_begin(&r, address, 100);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(pthread_create(&client[i], NULL, open_use_close, r.address), 0);
     }
@@ -491,7 +334,7 @@ static void streams_come_and_go_under_cuts(void **state)
     rtcp_socket_close(listener, RTCP_LINGER_BACKGROUND, 0);
     pthread_join(server, NULL);
     rtcp_socket_free(listener);
-    end_relay(&r);
+    cutter_end(&r);
 }
 
 int main(void)
