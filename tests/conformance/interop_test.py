@@ -12,24 +12,24 @@ SIZE = 2 << 20
 BREAKS = 6
 
 
-def both_ways(us, them, mine, ep, break_now, seconds=15):
-    """Moves everything, breaking at every SIZE / BREAKS bytes received; then both close, and the totals agree."""
+def both_ways(us, them, mine, ep, break_now, size=SIZE, count=BREAKS):
+    """Moves everything, breaking `count` times on the way; then both close, and the totals agree."""
     breaks = 0
 
     def done():
         nonlocal breaks
-        if us.live and us.resumes == breaks < BREAKS and us.count >= (breaks + 1) * SIZE // (BREAKS + 2):
+        if us.live and us.resumes == breaks < count and us.count >= (breaks + 1) * size // (count + 2):
             breaks += 1
             break_now()
-        return us.has_all(SIZE, len(mine)) and us.resumes == BREAKS
-    ep.run(done, seconds, "all bytes of both")
+        return us.has_all(size, len(mine)) and us.resumes == count
+    ep.run(done, 15 + count / 10, "all bytes of both")
     total = close_both(ep, us, them)
-    assert total["ok"] and total["received"] == len(mine) and total["sent"] == SIZE, total
+    assert total["ok"] and total["received"] == len(mine) and total["sent"] == size, total
     assert total["sha256_received"] == hashlib.sha256(mine).hexdigest()
     assert total["sha256_sent"] == us.hash.hexdigest()
-    assert us.forged == 0 and us.resumes == breaks == BREAKS, (us.forged, us.resumes, breaks)
+    assert us.forged == 0 and us.resumes == breaks == count, (us.forged, us.resumes, breaks)
     # A server that breaks at once may do so before the client has read the answer.
-    assert (BREAKS + 1 if us.is_client else 2) <= total["connections"] <= BREAKS + 1, total
+    assert (count + 1 if us.is_client else 2) <= total["connections"] <= count + 1, total
 
 
 def we_open(key, broken_by, early=b"", trailer=b""):
@@ -80,6 +80,22 @@ def test_we_serve_and_the_path_breaks():
 
 def test_we_serve_with_a_key():
     we_serve(KEY, "us")
+
+
+@nettest.only_with_all
+def test_many_breaks_in_both_roles():
+    size, count = 32 << 20, 100
+    for key in (b"", KEY):
+        with server("--generate", size, key=key) as them, Relay(them.port) as relay, endpoint(key) as ep:
+            us = ep.connect(("127.0.0.1", relay.port))
+            mine = os.urandom(size)
+            us.send(mine)
+            both_ways(us, them, mine, ep, us.broke, size, count)
+        with endpoint(key, listen=True) as ep, client(ep.port, "--generate", size, key=key) as them:
+            ep.run(lambda ep=ep: ep.accepted, 5, "an opening")
+            us = ep.accepted[0]
+            us.send(mine)
+            both_ways(us, them, mine, ep, us.broke, size, count)
 
 
 def test_a_stalled_connection_is_replaced():
