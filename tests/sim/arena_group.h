@@ -37,6 +37,7 @@ struct sim_member {
 struct sim_group {
     int count;
     struct sim_member member[SIM_MEMBERS_MAX];
+    size_t log_bytes_max;    /* of each member */
     bool was_killed;         /* some process of this run was killed */
     bool has_ended_sessions; /* some session between living members was ended by hand */
 };
@@ -45,6 +46,11 @@ extern struct sim_group sim_group;
 
 /* The process of this node lives, is a member and not out. */
 bool sim_group_is_serving(int node);
+/* Of the first view. */
+int sim_group_majority(void);
+/* How many processes of the view live. */
+int sim_group_living(void);
+void sim_group_cut_path(int from, int to, bool is_cut);
 uint64_t sim_hash(uint64_t hash, const void *data, size_t size);
 
 #endif
