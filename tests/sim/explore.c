@@ -518,10 +518,31 @@ static void add_of_pair(struct explore_action *list, size_t *count, int a, int b
     }
 }
 
+static int longest_lane(void)
+{
+    const struct world *w = world();
+    int longest = 0;
+
+    for (int i = 0; i < MEMBERS_MAX * MEMBERS_MAX * LANE_COUNT; i++) {
+        const struct packet *p = w->lane[i / LANE_COUNT / MEMBERS_MAX][i / LANE_COUNT % MEMBERS_MAX][i % LANE_COUNT];
+        int length = 0;
+
+        for (; p != NULL; p = p->next) {
+            length++;
+        }
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 size_t explore_actions(struct explore_action *ret_actions)
 {
     const struct world *w = world();
     size_t count = 0;
+
+    if (w->left.queued > 0 && longest_lane() > w->left.queued) {
+        return 0; /* beyond the limits */
+    }
 
     for (int a = 0; a < w->members; a++) {
         const struct order *o = w->node[a].order;

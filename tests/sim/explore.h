@@ -36,6 +36,7 @@ struct explore_limits {
     int members;
     uint64_t terms;
     int expires, crashes, submits, breaks;
+    int queued; /* messages in a lane: states with more are not followed; 0: any number */
 };
 
 /* A fresh group in the model's memory. */
