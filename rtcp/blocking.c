@@ -111,7 +111,7 @@ static int do_connect(struct rtcp_face *face, void *argument)
     int status = rtcp_stream_connect(face->endpoint, c->server, c->count, &c->options, NULL, NULL, &stream);
 
     if (status == 0) {
-        rtcp_share_adopt(c->socket, stream);
+        rtcp_shared_link_adopt(c->socket, stream);
     }
     return status;
 }
@@ -233,7 +233,7 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
         rtcp_close(stream, RTCP_LINGER_ABORT);
         return;
     }
-    rtcp_share_adopt(accepted, stream);
+    rtcp_shared_link_adopt(accepted, stream);
     if (socket->accepted_last != NULL) {
         socket->accepted_last->next_accepted = accepted;
     } else {
@@ -385,7 +385,7 @@ static void close_stream(struct rtcp_socket *socket, enum rtcp_linger linger)
         rtcp_face_post(socket);
     }
     rtcp_socket_wake(socket);
-    rtcp_share_wake_reader(socket);
+    rtcp_shared_link_wake_reader(socket);
 }
 
 /* Stops listening. Locked; gives the lock back. */

@@ -135,7 +135,7 @@ static void on_call(struct ev_loop *loop, ev_async *w, int events)
         }
         rtcp_socket_release(socket);
     }
-    rtcp_share_close_left(face);
+    rtcp_shared_link_close_left(face);
     rtcp_endpoint_turn(face->endpoint);
 }
 
@@ -145,7 +145,7 @@ static void on_ends(struct ev_loop *loop, ev_io *w, int events)
 
     (void)loop;
     (void)events;
-    rtcp_share_on_end(face);
+    rtcp_shared_link_on_end(face);
     rtcp_endpoint_turn(face->endpoint);
 }
 

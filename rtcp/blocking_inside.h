@@ -149,38 +149,38 @@ int rtcp_socket_ended(const struct rtcp_socket *socket);
 /* ------------------------------------------------------------------------------------------------ blocking_link.c */
 
 /* The last one out of a connection, or its killer, carries out what tokens.h ordered. Locked; gives the lock back. */
-void rtcp_share_order(struct rtcp_shared_link *link, unsigned orders);
+void rtcp_shared_link_order(struct rtcp_shared_link *link, unsigned orders);
 /* Closes the connections that everybody left. Locked, on the control thread; gives the lock back. */
-void rtcp_share_close_left(struct rtcp_face *face);
+void rtcp_shared_link_close_left(struct rtcp_face *face);
 /* Gives a use back. Locked; gives the lock back; the connection may be freed. */
-void rtcp_share_leave(struct rtcp_shared_link *link);
+void rtcp_shared_link_leave(struct rtcp_shared_link *link);
 /* Wakes who reads it, for good. Locked; gives the lock back. */
-void rtcp_share_wake_reader(struct rtcp_socket *socket);
+void rtcp_shared_link_wake_reader(struct rtcp_socket *socket);
 /* The connection broke, or ended, in the hands of a thread. Locked. */
-void rtcp_share_broke(struct rtcp_shared_link *link, int error, const char *why);
-void rtcp_share_eof(struct rtcp_shared_link *link);
+void rtcp_shared_link_broke(struct rtcp_shared_link *link, int error, const char *why);
+void rtcp_shared_link_eof(struct rtcp_shared_link *link);
 /* Whether what was moved on it still counts in the session. Locked. */
-bool rtcp_share_counts(const struct rtcp_shared_link *link);
+bool rtcp_shared_link_counts(const struct rtcp_shared_link *link);
 /* Sets or stops the timer that wakes a reader at its deadline. Locked, on the control thread. */
 void rtcp_socket_alarm(struct rtcp_socket *socket);
 /* The kernel says that a connection ended or broke (EPOLL* or POLL* bits). Locked. */
-void rtcp_share_look(struct rtcp_shared_link *link, uint32_t events);
+void rtcp_shared_link_look(struct rtcp_shared_link *link, uint32_t events);
 /* Events of face->ends. Locked. */
-void rtcp_share_on_end(struct rtcp_face *face);
+void rtcp_shared_link_on_end(struct rtcp_face *face);
 /* Makes an accepted or connecting stream a shared one. Locked, on the control thread. */
-void rtcp_share_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream);
+void rtcp_shared_link_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------ blocking_write.c */
 
 /* Sends ring bytes if nobody else does. True: everything that may go is in the kernel, or somebody else looks after it;
  * false: the kernel is full and the control thread has the token. Locked; gives the lock back. */
-bool rtcp_share_send(struct rtcp_socket *socket, bool is_control);
+bool rtcp_shared_link_send(struct rtcp_socket *socket, bool is_control);
 
 /* ------------------------------------------------------------------------------------------------ blocking_read.c */
 
 /* Whether a call to read returns at once, as far as it can be known without the kernel. Locked. */
-bool rtcp_share_has_input(const struct rtcp_socket *socket);
+bool rtcp_shared_link_has_input(const struct rtcp_socket *socket);
 /* The connection that can be read now, or NULL. Locked. */
-struct rtcp_shared_link *rtcp_share_readable_link(const struct rtcp_socket *socket);
+struct rtcp_shared_link *rtcp_shared_link_readable_link(const struct rtcp_socket *socket);
 
 #endif

@@ -17,7 +17,7 @@
 
 /* ------------------------------------------------------------------------------------------------ counting */
 
-bool rtcp_share_counts(const struct rtcp_shared_link *link)
+bool rtcp_shared_link_counts(const struct rtcp_shared_link *link)
 {
     const struct rtcp_stream *stream = link->socket->stream;
 
@@ -26,18 +26,18 @@ bool rtcp_share_counts(const struct rtcp_shared_link *link)
            rtcp_connection_counts(&link->use);
 }
 
-void rtcp_share_broke(struct rtcp_shared_link *link, int error, const char *why)
+void rtcp_shared_link_broke(struct rtcp_shared_link *link, int error, const char *why)
 {
-    if (rtcp_share_counts(link)) {
+    if (rtcp_shared_link_counts(link)) {
         rtcp_session_broke(&link->socket->stream->session, base_clock_now(), link->use.attempt,
                            rtcp_link_evidence(error), why);
         rtcp_face_post(link->socket);
     }
 }
 
-void rtcp_share_eof(struct rtcp_shared_link *link)
+void rtcp_shared_link_eof(struct rtcp_shared_link *link)
 {
-    if (rtcp_share_counts(link) && !link->is_eof) {
+    if (rtcp_shared_link_counts(link) && !link->is_eof) {
         link->is_eof = true;
         rtcp_session_eof(&link->socket->stream->session, base_clock_now(), link->use.attempt);
         rtcp_face_post(link->socket);
@@ -52,7 +52,7 @@ static void drain(struct rtcp_shared_link *link)
     struct rtcp_socket *socket = link->socket;
     uint8_t bytes[DRAIN_CHUNK];
 
-    while (rtcp_share_counts(link) && !socket->stream->held_until_confirmed && link->confirm_in == 0) {
+    while (rtcp_shared_link_counts(link) && !socket->stream->held_until_confirmed && link->confirm_in == 0) {
         struct rtcp_stream *stream = socket->stream;
         size_t may = rtcp_session_may_hold(&stream->session, stream->waiting_size - stream->waiting_at);
         ssize_t n;
@@ -64,7 +64,7 @@ static void drain(struct rtcp_shared_link *link)
         n = recv(link->use.fd, bytes, may < sizeof bytes ? may : sizeof bytes, MSG_DONTWAIT);
         pthread_mutex_lock(&socket->face->lock);
         stream = socket->stream;
-        if (n <= 0 || !rtcp_share_counts(link) || !rtcp_stream_waiting_room(stream, (size_t)n)) {
+        if (n <= 0 || !rtcp_shared_link_counts(link) || !rtcp_stream_waiting_room(stream, (size_t)n)) {
             return; /* not counted: the peer sends it again */
         }
         base_copy(stream->waiting + stream->waiting_size, bytes, (size_t)n);
@@ -93,7 +93,7 @@ static void close_descriptor(struct rtcp_shared_link *link)
     }
 }
 
-void rtcp_share_close_left(struct rtcp_face *face)
+void rtcp_shared_link_close_left(struct rtcp_face *face)
 {
     while (face->left != NULL) {
         struct rtcp_shared_link *link = face->left;
@@ -103,14 +103,14 @@ void rtcp_share_close_left(struct rtcp_face *face)
     }
 }
 
-void rtcp_share_order(struct rtcp_shared_link *link, unsigned orders)
+void rtcp_shared_link_order(struct rtcp_shared_link *link, unsigned orders)
 {
     struct rtcp_socket *socket = link->socket;
 
     if ((orders & RTCP_ORDER_DRAIN) != 0) {
         drain(link);
     }
-    if ((orders & RTCP_ORDER_POST) != 0 && rtcp_share_counts(link)) {
+    if ((orders & RTCP_ORDER_POST) != 0 && rtcp_shared_link_counts(link)) {
         rtcp_session_frozen(&socket->stream->session, base_clock_now(), link->use.attempt, false);
         rtcp_face_post(socket);
     }
@@ -122,12 +122,12 @@ void rtcp_share_order(struct rtcp_shared_link *link, unsigned orders)
     }
 }
 
-void rtcp_share_leave(struct rtcp_shared_link *link)
+void rtcp_shared_link_leave(struct rtcp_shared_link *link)
 {
     unsigned orders = rtcp_connection_leave(&link->use);
 
     if (orders != 0) {
-        rtcp_share_order(link, orders);
+        rtcp_shared_link_order(link, orders);
     }
 }
 
@@ -150,11 +150,11 @@ static void kill_link(struct rtcp_shared_link *link, bool is_freeze)
         free(link);
         return;
     }
-    rtcp_share_order(link, orders);
-    rtcp_share_close_left(socket->face);
+    rtcp_shared_link_order(link, orders);
+    rtcp_shared_link_close_left(socket->face);
 }
 
-void rtcp_share_wake_reader(struct rtcp_socket *socket)
+void rtcp_shared_link_wake_reader(struct rtcp_socket *socket)
 {
     struct rtcp_shared_link *link = socket->link;
 
@@ -165,12 +165,12 @@ void rtcp_share_wake_reader(struct rtcp_socket *socket)
     rtcp_face_unlock(socket->face);
     shutdown(link->use.fd, SHUT_RD);
     pthread_mutex_lock(&socket->face->lock);
-    rtcp_share_leave(link);
+    rtcp_shared_link_leave(link);
 }
 
 /* ------------------------------------------------------------------------------------------------ hooks */
 
-void rtcp_share_attach(struct rtcp_link *link)
+void rtcp_shared_link_attach(struct rtcp_link *link)
 {
     struct rtcp_socket *socket = link->stream->share;
     struct rtcp_shared_link *shared = calloc(1, sizeof *shared);
@@ -199,7 +199,7 @@ void rtcp_share_attach(struct rtcp_link *link)
     rtcp_socket_wake(socket);
 }
 
-bool rtcp_share_flush(struct rtcp_link *link, base_time now)
+bool rtcp_shared_link_flush(struct rtcp_link *link, base_time now)
 {
     struct rtcp_socket *socket = link->shared->socket;
     struct ev_loop *loop = link->endpoint->loop;
@@ -215,7 +215,7 @@ bool rtcp_share_flush(struct rtcp_link *link, base_time now)
     if (done < 0) {
         rtcp_link_broke(link, now, errno, "writing failed");
     }
-    if (done == 0 || !rtcp_share_send(socket, true)) {
+    if (done == 0 || !rtcp_shared_link_send(socket, true)) {
         ev_io_start(loop, &link->writer); /* the token stays with us meanwhile */
     } else {
         ev_io_stop(loop, &link->writer);
@@ -223,13 +223,13 @@ bool rtcp_share_flush(struct rtcp_link *link, base_time now)
     return done >= 0;
 }
 
-void rtcp_share_freeze(struct rtcp_link *link)
+void rtcp_shared_link_freeze(struct rtcp_link *link)
 {
     rtcp_link_freeze(link);
     kill_link(link->shared, true);
 }
 
-void rtcp_share_drop(struct rtcp_link *link, bool is_gentle)
+void rtcp_shared_link_drop(struct rtcp_link *link, bool is_gentle)
 {
     struct rtcp_shared_link *shared = link->shared;
 
@@ -239,25 +239,25 @@ void rtcp_share_drop(struct rtcp_link *link, bool is_gentle)
     kill_link(shared, false);
 }
 
-void rtcp_share_greeted(struct rtcp_stream *stream)
+void rtcp_shared_link_greeted(struct rtcp_stream *stream)
 {
     stream->share->is_greeted = true;
     rtcp_socket_wake(stream->share);
 }
 
-bool rtcp_share_is_quiet(const struct rtcp_stream *stream)
+bool rtcp_shared_link_is_quiet(const struct rtcp_stream *stream)
 {
     return !stream->share->in_flight;
 }
 
-bool rtcp_share_run(struct rtcp_stream *stream)
+bool rtcp_shared_link_run(struct rtcp_stream *stream)
 {
     struct rtcp_socket *socket = stream->share;
 
     stream->reports &= RTCP_REPORT_CLOSED;
     rtcp_socket_wake(socket);
     if (stream->session.closed || rtcp_session_is_at_end(&stream->session)) {
-        rtcp_share_wake_reader(socket); /* no byte will come to wake it */
+        rtcp_shared_link_wake_reader(socket); /* no byte will come to wake it */
     }
     if ((stream->reports & RTCP_REPORT_CLOSED) == 0 || stream->is_ready) {
         return false;
@@ -267,7 +267,7 @@ bool rtcp_share_run(struct rtcp_stream *stream)
     return true;
 }
 
-void rtcp_share_end(struct rtcp_stream *stream)
+void rtcp_shared_link_end(struct rtcp_stream *stream)
 {
     struct rtcp_socket *socket = stream->share;
 
@@ -299,7 +299,7 @@ static void on_alarm(struct ev_loop *loop, ev_timer *w, int events)
     (void)loop;
     socket->keeps_alive = false;
     if (socket->reading != NULL && !socket->is_closed && socket->read_deadline <= now) {
-        rtcp_share_wake_reader(socket);
+        rtcp_shared_link_wake_reader(socket);
     } else {
         rtcp_socket_alarm(socket);
     }
@@ -324,7 +324,7 @@ void rtcp_socket_alarm(struct rtcp_socket *socket)
     ev_timer_start(socket->face->loop, &socket->alarm);
 }
 
-void rtcp_share_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream)
+void rtcp_shared_link_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream)
 {
     socket->stream = stream;
     socket->users++;
@@ -332,7 +332,7 @@ void rtcp_share_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream)
     ev_init(&socket->alarm, on_alarm);
     socket->alarm.data = socket;
     if (stream->live != NULL && stream->live->state == RTCP_LINK_STREAM) {
-        rtcp_share_attach(stream->live);
+        rtcp_shared_link_attach(stream->live);
     }
 }
 
@@ -340,7 +340,7 @@ void rtcp_share_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream)
 
 /* Nobody may be reading it: then nobody else finds out that it is over. Bytes that wait in it are read first: by the
  * application, or by the freeze of the next attempt. */
-void rtcp_share_look(struct rtcp_shared_link *link, uint32_t events)
+void rtcp_shared_link_look(struct rtcp_shared_link *link, uint32_t events)
 {
     bool is_broken = (events & (uint32_t)EPOLLERR) != 0;
     int unread = 0;
@@ -352,17 +352,17 @@ void rtcp_share_look(struct rtcp_shared_link *link, uint32_t events)
         return;
     }
     if (is_broken && getsockopt(link->use.fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
-        rtcp_share_broke(link, error, "it broke");
+        rtcp_shared_link_broke(link, error, "it broke");
     } else {
-        rtcp_share_eof(link);
+        rtcp_shared_link_eof(link);
     }
 }
 
-void rtcp_share_on_end(struct rtcp_face *face)
+void rtcp_shared_link_on_end(struct rtcp_face *face)
 {
     struct epoll_event event;
 
     while (epoll_wait(face->ends_fd, &event, 1, 0) == 1) { /* one at a time: the next may be freed meanwhile */
-        rtcp_share_look(event.data.ptr, event.events);
+        rtcp_shared_link_look(event.data.ptr, event.events);
     }
 }

@@ -38,7 +38,7 @@ static unsigned ready(struct rtcp_socket *socket, unsigned events, bool has_byte
     if (socket->is_listener) {
         return socket->accepted_first != NULL ? events & RTCP_POLL_READ : 0;
     }
-    if (has_bytes || rtcp_share_has_input(socket)) {
+    if (has_bytes || rtcp_shared_link_has_input(socket)) {
         found |= RTCP_POLL_READ;
     }
     if (rtcp_socket_ended(socket) < 0 || rtcp_room(socket->stream) > 0 || socket->stream->session.shut ||
@@ -66,7 +66,7 @@ static void watch(struct waiting *w)
         one->poller.next = socket->pollers;
         socket->pollers = &one->poller;
         if ((w->polls[i].events & RTCP_POLL_READ) != 0 && !socket->is_listener) {
-            one->link = rtcp_share_readable_link(socket);
+            one->link = rtcp_shared_link_readable_link(socket);
             if (one->link != NULL && rtcp_connection_use(&one->link->use)) {
                 w->fds[i + 1] = (struct pollfd){.fd = one->link->use.fd, .events = POLLIN};
             } else {
@@ -95,13 +95,13 @@ static void unwatch(struct waiting *w)
         if (one->link == NULL) {
             continue;
         }
-        if (w->fds[i + 1].revents != 0 && rtcp_share_counts(one->link)) {
+        if (w->fds[i + 1].revents != 0 && rtcp_shared_link_counts(one->link)) {
             one->has_bytes = ioctl(one->link->use.fd, FIONREAD, &unread) == 0 && unread > 0;
             if (!one->has_bytes) {
-                rtcp_share_look(one->link, (uint32_t)w->fds[i + 1].revents);
+                rtcp_shared_link_look(one->link, (uint32_t)w->fds[i + 1].revents);
             }
         }
-        rtcp_share_leave(one->link);
+        rtcp_shared_link_leave(one->link);
     }
 }
 

@@ -19,7 +19,7 @@
 
 /* ------------------------------------------------------------------------------------------------ what there is */
 
-bool rtcp_share_has_input(const struct rtcp_socket *socket)
+bool rtcp_shared_link_has_input(const struct rtcp_socket *socket)
 {
     const struct rtcp_stream *stream = socket->stream;
 
@@ -30,12 +30,12 @@ bool rtcp_share_has_input(const struct rtcp_socket *socket)
            stream->session.closed || stream->session.life == RTCP_LIFE_DEAD;
 }
 
-struct rtcp_shared_link *rtcp_share_readable_link(const struct rtcp_socket *socket)
+struct rtcp_shared_link *rtcp_shared_link_readable_link(const struct rtcp_socket *socket)
 {
     const struct rtcp_stream *stream = socket->stream;
     struct rtcp_shared_link *link = socket->link;
 
-    if (stream == NULL || link == NULL || link->is_eof || link->use.is_dead || !rtcp_share_counts(link) ||
+    if (stream == NULL || link == NULL || link->is_eof || link->use.is_dead || !rtcp_shared_link_counts(link) ||
         (stream->held_until_confirmed && !stream->session.is_confirmed)) {
         return NULL;
     }
@@ -89,7 +89,7 @@ static void take_proof(struct rtcp_shared_link *link, const uint8_t *bytes, size
         link->confirm_in = 0;
         if (rtcp_session_confirmed(&link->socket->stream->session, base_clock_now(), link->use.attempt, link->proof) <
             0) {
-            rtcp_share_broke(link, 0, "the proof of the key is missing or wrong");
+            rtcp_shared_link_broke(link, 0, "the proof of the key is missing or wrong");
         }
         rtcp_face_post(link->socket);
     }
@@ -103,7 +103,7 @@ static int64_t judge(struct rtcp_shared_link *link, ssize_t n, int error, const 
     if (n < 0 && (error == EAGAIN || error == EINTR)) {
         return BASE_E_AGAIN;
     }
-    if (!rtcp_share_counts(link)) {
+    if (!rtcp_shared_link_counts(link)) {
         return BASE_E_AGAIN; /* given up meanwhile: its bytes come again */
     }
     if (n > 0 && proof != NULL) {
@@ -117,12 +117,12 @@ static int64_t judge(struct rtcp_shared_link *link, ssize_t n, int error, const 
     }
     if (n == 0 && link->is_woken) {
         if (!stream->session.closed && !rtcp_session_is_at_end(&stream->session)) {
-            rtcp_share_broke(link, 0, "a reader had to be woken");
+            rtcp_shared_link_broke(link, 0, "a reader had to be woken");
         }
     } else if (n == 0) {
-        rtcp_share_eof(link);
+        rtcp_shared_link_eof(link);
     } else {
-        rtcp_share_broke(link, error, "reading failed");
+        rtcp_shared_link_broke(link, error, "reading failed");
     }
     return BASE_E_AGAIN;
 }
@@ -159,7 +159,7 @@ static int64_t read_link(struct rtcp_socket *socket, struct rtcp_shared_link *li
     socket->reading = NULL;
     socket->is_timed = false;
     result = judge(link, n, error, is_proof ? proof : NULL, base_clock_now());
-    rtcp_share_leave(link);
+    rtcp_shared_link_leave(link);
     return n < 0 && error == EAGAIN && how->is_nonblocking ? NOTHING : result;
 }
 
@@ -210,7 +210,7 @@ static int64_t read_once(struct rtcp_socket *socket, struct reading *r)
     if (rtcp_session_is_at_end(&socket->stream->session)) {
         return 0;
     }
-    link = rtcp_share_readable_link(socket);
+    link = rtcp_shared_link_readable_link(socket);
     if (link == NULL) {
         if (!r->is_nonblocking) {
             (void)rtcp_face_wait(socket->face, &socket->readable, socket->read_deadline);

@@ -29,7 +29,7 @@ static void send_fin(struct rtcp_socket *socket, bool is_control)
         rtcp_face_unlock(socket->face);
         shutdown(link->use.fd, SHUT_WR);
         pthread_mutex_lock(&socket->face->lock);
-        rtcp_share_leave(link);
+        rtcp_shared_link_leave(link);
     }
 }
 
@@ -61,16 +61,16 @@ static int64_t send_once(struct rtcp_socket *socket)
         rtcp_session_landed(&socket->stream->session, &flight, n > 0 ? (size_t)n : 0);
     }
     if (n < 0 && error != EAGAIN && error != EINTR) {
-        rtcp_share_broke(link, error, "writing failed");
+        rtcp_shared_link_broke(link, error, "writing failed");
         n = BASE_E_CLOSED;
     } else if (n < 0) {
         n = error == EINTR ? 1 : BASE_E_AGAIN;
     }
-    rtcp_share_leave(link);
+    rtcp_shared_link_leave(link);
     return n;
 }
 
-bool rtcp_share_send(struct rtcp_socket *socket, bool is_control)
+bool rtcp_shared_link_send(struct rtcp_socket *socket, bool is_control)
 {
     struct rtcp_writer *writer = &socket->writer;
 
@@ -131,7 +131,7 @@ static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
                                     (struct base_bytes){bytes.data + taken, bytes.size - taken});
             if (n > 0) {
                 taken += (size_t)n;
-                (void)rtcp_share_send(socket, false);
+                (void)rtcp_shared_link_send(socket, false);
             }
             rtcp_socket_settle(socket, now);
         }

@@ -40,7 +40,7 @@ static void perform_greet(struct rtcp_stream *stream, struct rtcp_effect *e)
         rtcp_session_sign(&stream->session, e, rtcp_control_port(stream->endpoint, link->peer.family));
         rtcp_link_greet(link, e->bytes, e->size, e->early);
         if (stream->share != NULL) {
-            rtcp_share_greeted(stream);
+            rtcp_shared_link_greeted(stream);
         }
     }
 }
@@ -54,7 +54,7 @@ static void perform_freeze(struct rtcp_stream *stream, uint32_t attempt, base_ti
         return;
     }
     if (link->shared != NULL) {
-        rtcp_share_freeze(link);
+        rtcp_shared_link_freeze(link);
         return;
     }
     for (;;) {

@@ -205,7 +205,7 @@ struct rtcp_endpoint {
     uint8_t datagram[RTCP_DATAGRAM_MAX];
     size_t datagram_size;
     struct rtcp_source datagram_to;
-    bool is_gathering; /* it leaves before the loop sleeps */
+    bool is_gathering;                /* it leaves before the loop sleeps */
     const struct rtcp_source *source; /* of the message being handled */
 
     uint8_t random[256]; /* fresh random bytes, the first `random_left` of them not yet used */
@@ -343,21 +343,21 @@ BASE_MUST_USE int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const stru
  * use the connection by the rules of tokens.h. */
 
 /* The stream's connection is theirs from now on. */
-void rtcp_share_attach(struct rtcp_link *link);
+void rtcp_shared_link_attach(struct rtcp_link *link);
 /* As rtcp_link_flush. */
-bool rtcp_share_flush(struct rtcp_link *link, base_time now);
+bool rtcp_shared_link_flush(struct rtcp_link *link, base_time now);
 /* Nobody may come in any more; rtcp_session_frozen is called when the last one is out, perhaps before this returns. */
-void rtcp_share_freeze(struct rtcp_link *link);
+void rtcp_shared_link_freeze(struct rtcp_link *link);
 /* As rtcp_link_close for the descriptor: the last one out closes it. */
-void rtcp_share_drop(struct rtcp_link *link, bool is_gentle);
+void rtcp_shared_link_drop(struct rtcp_link *link, bool is_gentle);
 /* The greeting of an opening or a resume went out. */
-void rtcp_share_greeted(struct rtcp_stream *stream);
+void rtcp_shared_link_greeted(struct rtcp_stream *stream);
 /* Whether the kernel's numbers about the connection can be compared with the session's now. */
-bool rtcp_share_is_quiet(const struct rtcp_stream *stream);
+bool rtcp_shared_link_is_quiet(const struct rtcp_stream *stream);
 /* Wakes the threads that wait for what happened; as rtcp_stream_run_callbacks. */
-bool rtcp_share_run(struct rtcp_stream *stream);
+bool rtcp_shared_link_run(struct rtcp_stream *stream);
 /* The stream is about to be freed. */
-void rtcp_share_end(struct rtcp_stream *stream);
+void rtcp_shared_link_end(struct rtcp_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------ effect_loop.c */
 

@@ -142,7 +142,7 @@ void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
     ev_io_stop(loop, &link->writer);
     ev_timer_stop(loop, &link->timer);
     if (link->shared != NULL) {
-        rtcp_share_drop(link, is_gentle);
+        rtcp_shared_link_drop(link, is_gentle);
     } else if (link->fd >= 0) {
         close_fd(link->fd, is_gentle);
     }

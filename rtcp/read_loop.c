@@ -194,7 +194,7 @@ void rtcp_link_observe(struct rtcp_link *link, base_time now)
     int unread = 0;
     int held = 0;
 
-    if (link->shared != NULL && !rtcp_share_is_quiet(link->stream)) {
+    if (link->shared != NULL && !rtcp_shared_link_is_quiet(link->stream)) {
         return;
     }
     rtcp_link_hurry(link);

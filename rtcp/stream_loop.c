@@ -67,7 +67,7 @@ void rtcp_stream_free(struct rtcp_stream *stream)
 
     rtcp_stream_drop_links(stream);
     if (stream->share != NULL) {
-        rtcp_share_end(stream);
+        rtcp_shared_link_end(stream);
     }
     ev_timer_stop(e->loop, &stream->timer);
     stop_proving(stream);
@@ -184,7 +184,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
             rtcp_link_observe(stream->live, now);
         }
         rtcp_session_expire(&stream->session, now);
-        if (stream->share == NULL || rtcp_share_is_quiet(stream)) {
+        if (stream->share == NULL || rtcp_shared_link_is_quiet(stream)) {
             rtcp_session_rest(&stream->session);
         }
     }
@@ -295,7 +295,7 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
         }
     }
     if (stream->share != NULL) {
-        return rtcp_share_run(stream);
+        return rtcp_shared_link_run(stream);
     }
     if (take(stream, RTCP_REPORT_EVIDENCE) && c->on_evidence != NULL) {
         c->on_evidence(stream->user, stream, (enum rtcp_evidence)stream->evidence);

@@ -167,7 +167,7 @@ bool rtcp_link_flush(struct rtcp_link *link, base_time now)
         return true;
     }
     if (link->shared != NULL) {
-        return rtcp_share_flush(link, now);
+        return rtcp_shared_link_flush(link, now);
     }
     done = flush_some(link, now);
     if (done < 0) {
@@ -228,7 +228,7 @@ void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
     }
     ev_timer_stop(link->endpoint->loop, &link->timer);
     if (link->stream->share != NULL) {
-        rtcp_share_attach(link);
+        rtcp_shared_link_attach(link);
     } else if (!link->stream->session.closed && !link->stream->is_paused) {
         ev_io_start(link->endpoint->loop, &link->reader);
         look(link);

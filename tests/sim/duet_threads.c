@@ -140,7 +140,7 @@ static int kernel_send(struct duet_conn *c, int side, const uint8_t *bytes, uint
 
 /* ------------------------------------------------------------------------------------------------ what all do */
 
-/* rtcp_share_counts: the session's word goes first. */
+/* rtcp_shared_link_counts: the session's word goes first. */
 static bool counts(int side, const struct duet_thread *t)
 {
     const struct rtcp_session *s = &duet.side[side].session;

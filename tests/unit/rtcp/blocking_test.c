@@ -3,9 +3,8 @@
  * Nothing sleeps: threads meet where the library lets them, and every wait ends with a deadline. Where a test must know
  * that another thread is inside a call it asks the kernel (its state is "sleeping" in /proc).
  */
-#include "rtcp/blocking.h"
+#include "tests/unit/rtcp/blocking_pair.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -21,67 +19,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-
-#define LONG BASE_S(20)
-
-static base_time now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return BASE_S(t.tv_sec) + (base_time)t.tv_nsec;
-}
-
-/* ------------------------------------------------------------------------------------------------ a pair */
-
-struct pair {
-    struct rtcp_socket *listener, *client, *server;
-    char address[RTCP_ADDRESS_TEXT];
-};
-
-static int setup(void **state)
-{
-    struct pair *p = calloc(1, sizeof *p);
-
-    assert_non_null(p);
-    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &p->listener), 0);
-    rtcp_socket_address(p->listener, p->address);
-    assert_int_equal(rtcp_socket_connect(p->address, NULL, LONG, &p->client), 0);
-    assert_int_equal(rtcp_socket_set_read_deadline(p->listener, LONG), 0);
-    assert_int_equal(rtcp_socket_accept(p->listener, &p->server), 0);
-    *state = p;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct pair *p = *state;
-
-    rtcp_socket_free(p->client);
-    rtcp_socket_free(p->server);
-    rtcp_socket_free(p->listener);
-    free(p);
-    return 0;
-}
-
-static void send_all(struct rtcp_socket *socket, const char *text)
-{
-    assert_int_equal(rtcp_socket_send(socket, text, strlen(text)), strlen(text));
-}
-
-static void expect(struct rtcp_socket *socket, const char *text)
-{
-    char bytes[64] = "";
-    size_t size = 0;
-
-    while (size < strlen(text)) {
-        int64_t n = rtcp_socket_recv(socket, bytes + size, sizeof bytes - 1 - size);
-
-        assert_true(n > 0);
-        size += (size_t)n;
-    }
-    assert_string_equal(bytes, text);
-}
 
 /* ------------------------------------------------------------------------------------------------ a thread in a call
  */
@@ -638,76 +575,6 @@ static void what_nobody_accepted_is_aborted_with_the_listener(void **state)
     expect(p->server, "lives");
 }
 
-/* ------------------------------------------------------------------------------------------------ fork */
-
-static void in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing(void **state)
-{
-    struct pair *p = *state;
-    int status = 0;
-    pid_t child;
-
-    send_all(p->client, "before");
-    child = fork();
-    if (child == 0) {
-        struct pair fresh;
-        void *mine = &fresh;
-        bool is_right = rtcp_socket_send(p->client, "x", 1) == BASE_E_CLOSED &&
-                        rtcp_socket_recv(p->server, &fresh, 1) == BASE_E_CLOSED &&
-                        rtcp_socket_close(p->client, RTCP_LINGER_ABORT, LONG) == BASE_E_CLOSED;
-
-        rtcp_socket_free(p->client);
-        rtcp_socket_free(p->listener);
-        setup(&mine); /* sockets of its own */
-        send_all(((struct pair *)mine)->client, "child");
-        expect(((struct pair *)mine)->server, "child");
-        _exit(is_right ? 0 : 1);
-    }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    expect(p->server, "before");
-    send_all(p->server, "after");
-    expect(p->client, "after");
-}
-
-/* As a program that returns from main() without a word: what it sent arrives, and its end. */
-static void what_was_sent_before_exit_arrives(void **state)
-{
-    struct pair *p = *state;
-    struct rtcp_socket *server;
-    static uint8_t bytes[1 << 20];
-    size_t got = 0;
-    int64_t n;
-    pid_t child = fork();
-
-    if (child == 0) {
-        struct rtcp_socket *mine;
-
-        if (rtcp_socket_connect(p->address, NULL, LONG, &mine) == 0) {
-            (void)!rtcp_socket_send(mine, bytes, sizeof bytes);
-        }
-        exit(0);
-    }
-    assert_true(child > 0);
-    assert_int_equal(rtcp_socket_accept(p->listener, &server), 0);
-    assert_int_equal(rtcp_socket_set_read_deadline(server, LONG), 0);
-    while ((n = rtcp_socket_recv(server, bytes, sizeof bytes)) > 0) {
-        got += (size_t)n;
-    }
-    assert_int_equal(n, 0);
-    assert_int_equal(got, sizeof bytes);
-    assert_int_equal(waitpid(child, NULL, 0), child);
-    rtcp_socket_free(server);
-}
-
-/* The thread sanitizer does not like threads in a child by itself. */
-const char *__tsan_default_options(void);
-
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -733,8 +600,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_close_wakes_who_waits_for_the_opening, setup, teardown),
         cmocka_unit_test_setup_teardown(ten_threads_may_close_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(what_nobody_accepted_is_aborted_with_the_listener, setup, teardown),
-        cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

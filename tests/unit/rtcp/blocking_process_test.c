@@ -1,0 +1,217 @@
+/* The blocking face and the life of a process: fork, exit, what is chosen before the first socket. */
+#include "tests/unit/rtcp/blocking_pair.h"
+
+#include <ev.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------------------------------------ fork */
+
+static void in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing(void **state)
+{
+    struct pair *p = *state;
+    int status = 0;
+    pid_t child;
+
+    send_all(p->client, "before");
+    child = fork();
+    if (child == 0) {
+        struct pair fresh;
+        void *mine = &fresh;
+        bool is_right = rtcp_socket_send(p->client, "x", 1) == BASE_E_CLOSED &&
+                        rtcp_socket_recv(p->server, &fresh, 1) == BASE_E_CLOSED &&
+                        rtcp_socket_close(p->client, RTCP_LINGER_ABORT, LONG) == BASE_E_CLOSED;
+
+        rtcp_socket_free(p->client);
+        rtcp_socket_free(p->listener);
+        setup(&mine); /* sockets of its own */
+        send_all(((struct pair *)mine)->client, "child");
+        expect(((struct pair *)mine)->server, "child");
+        _exit(is_right ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    expect(p->server, "before");
+    send_all(p->server, "after");
+    expect(p->client, "after");
+}
+
+/* ------------------------------------------------------------------------------------------------ a key */
+
+static const uint8_t key[RTCP_KEY_MIN] = "0123456789abcde";
+
+static int setup_with_key(void)
+{
+    struct rtcp_endpoint_options options;
+
+    rtcp_endpoint_options_default(&options);
+    options.key = key;
+    options.key_size = sizeof key;
+    return rtcp_socket_setup(&options, BASE_S(1));
+}
+
+static void *answer_early_bytes(void *argument)
+{
+    struct pair *p = argument;
+    char bytes[16] = "";
+    size_t size = 0;
+
+    if (rtcp_socket_accept(p->listener, &p->server) == 0) {
+        while (size < 10) { /* five early bytes, the proof of the key, and five more */
+            int64_t n = rtcp_socket_recv(p->server, bytes + size, sizeof bytes - size);
+
+            if (n <= 0) {
+                break;
+            }
+            size += (size_t)n;
+        }
+        (void)!rtcp_socket_send(p->server, memcmp(bytes, "earlylater", 10) == 0 ? "right" : "wrong", 5);
+    }
+    return NULL;
+}
+
+struct event_client {
+    struct ev_loop *loop;
+    char got[8];
+};
+
+static void on_writable(void *user, struct rtcp_stream *stream)
+{
+    (void)user;
+    if (rtcp_room(stream) > 0) {
+        struct rtcp_info info;
+
+        rtcp_info(stream, &info);
+        if (info.sent == 5) {
+            (void)!rtcp_send(stream, "later", 5);
+        }
+    }
+}
+
+static void on_readable(void *user, struct rtcp_stream *stream)
+{
+    struct event_client *c = user;
+
+    if (rtcp_recv(stream, c->got, 5) == 5) {
+        ev_break(c->loop, EVBREAK_ALL);
+    }
+}
+
+static void on_late(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)w;
+    (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+/* An event-driven client sends early bytes under a key; the proof of the key lies behind them, in the stream that the
+ * application's thread reads. */
+static bool takes_early_bytes_under_a_key(struct pair *p)
+{
+    static const struct rtcp_stream_callbacks calls = {.on_readable = on_readable, .on_writable = on_writable};
+    struct event_client c = {.loop = ev_loop_new(EVFLAG_AUTO)};
+    struct rtcp_endpoint_options options;
+    struct rtcp_stream_options early;
+    struct rtcp_endpoint *endpoint;
+    struct rtcp_stream *stream;
+    pthread_t thread;
+    ev_timer late;
+
+    rtcp_endpoint_options_default(&options);
+    options.key = key;
+    options.key_size = sizeof key;
+    rtcp_stream_options_default(&early);
+    early.early_data_with_key = true;
+    pthread_create(&thread, NULL, answer_early_bytes, p);
+    if (rtcp_endpoint_open(c.loop, &options, &endpoint) < 0 ||
+        rtcp_connect(endpoint, p->address, &early, &calls, &c, &stream) < 0 || rtcp_send(stream, "early", 5) != 5) {
+        return false;
+    }
+    ev_timer_init(&late, on_late, 20., 0.);
+    ev_timer_start(c.loop, &late);
+    ev_run(c.loop, 0);
+    rtcp_endpoint_close(endpoint);
+    pthread_join(thread, NULL);
+    return strcmp(c.got, "right") == 0;
+}
+
+static void a_key_is_chosen_before_the_first_socket(void **state)
+{
+    struct rtcp_endpoint_options options;
+    struct pair *p = *state;
+    int status = 0;
+    pid_t child;
+
+    assert_int_equal(setup_with_key(), BASE_E_EXISTS);
+    child = fork(); /* a process without sockets */
+    if (child == 0) {
+        struct pair fresh;
+        void *mine = &fresh;
+        bool is_right;
+
+        rtcp_endpoint_options_default(&options);
+        options.streams_max = 0;
+        is_right = rtcp_socket_setup(&options, 0) == BASE_E_RANGE && setup_with_key() == 0 &&
+                   setup_with_key() == BASE_E_EXISTS;
+        setup(&mine);
+        send_all(((struct pair *)mine)->client, "with the key");
+        expect(((struct pair *)mine)->server, "with the key");
+        _exit(is_right && takes_early_bytes_under_a_key(mine) ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    send_all(p->client, "without");
+    expect(p->server, "without");
+}
+
+/* As a program that returns from main() without a word: what it sent arrives, and its end. */
+static void what_was_sent_before_exit_arrives(void **state)
+{
+    struct pair *p = *state;
+    struct rtcp_socket *server;
+    static uint8_t bytes[1 << 20];
+    size_t got = 0;
+    int64_t n;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct rtcp_socket *mine;
+
+        if (rtcp_socket_connect(p->address, NULL, LONG, &mine) == 0) {
+            (void)!rtcp_socket_send(mine, bytes, sizeof bytes);
+        }
+        exit(0);
+    }
+    assert_true(child > 0);
+    assert_int_equal(rtcp_socket_accept(p->listener, &server), 0);
+    assert_int_equal(rtcp_socket_set_read_deadline(server, LONG), 0);
+    while ((n = rtcp_socket_recv(server, bytes, sizeof bytes)) > 0) {
+        got += (size_t)n;
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(got, sizeof bytes);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    rtcp_socket_free(server);
+}
+
+/* The thread sanitizer does not like threads in a child by itself. */
+const char *__tsan_default_options(void);
+
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_key_is_chosen_before_the_first_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
