@@ -83,7 +83,7 @@ class Victim:
 
     def __init__(self, lab):
         self.a, self.b, self.c = lab.hosts
-        self.server = party.serve(self.a, "--keep", "--generate", "4M")
+        self.server = party.serve(self.a, "--keep", "--generate", "4M", "--ring", "1M")
         self.size = 1 << 30
         self.worker = party.send(self.b, self.a, "--generate", self.size, "--rate", "4M")
         self.server.wait_received(1 << 20, 20)
@@ -293,8 +293,8 @@ def test_forged_and_replayed_control_messages_change_nothing():
     with netlab.open_lab(hosts=3) as lab:
         a, b, c = lab.hosts
         wire = Wire(a, party.PORT)
-        server = loadparty.serve(a, "--idle-probe", 1)
-        client = loadparty.drive(b, a, "--idle-probe", 1)
+        server = loadparty.serve(a, "--idle-probe", 1, "--ring", 262144)  # a small ring asks and acknowledges often
+        client = loadparty.drive(b, a, "--idle-probe", 1, "--ring", 262144)
         client.open(1)
         converse(server, client, 8 << 20)
         sockdiag.Destroyer(b).destroy(party.PORT)
