@@ -74,6 +74,7 @@ static void run(unsigned faults, int members)
     struct duet_limits limits = choose_limits();
     struct mood mood = choose_mood();
     const char *broken = NULL;
+    char text[80];
     size_t count;
 
     (void)faults;
@@ -83,7 +84,8 @@ static void run(unsigned faults, int members)
     for (int i = 0; i < STEPS && broken == NULL && (count = duet_actions(actions)) > 0; i++) {
         struct duet_action action = choose(&mood, actions, count);
 
-        sim_trace("kind %u of %u, %u, %u", action.kind, action.a, action.b, action.amount);
+        duet_describe(text, sizeof text, action);
+        sim_trace("%s (%u)", text, action.amount);
         sim_faults_done += action.kind == DUET_BREAK || action.kind == DUET_UNMADE || action.kind == DUET_REPEAT;
         broken = duet_apply(action);
     }

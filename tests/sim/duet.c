@@ -29,6 +29,14 @@ void duet_break_property(const char *what)
     }
 }
 
+void duet_tell(int side, const char *what, const char *why)
+{
+    struct base_event e = {.at = duet.side[side].now, .object = "thread", .name = what, .text = why};
+
+    e.id = 100 + (uint64_t)side;
+    base_trace_emit(&hook, &e);
+}
+
 uint8_t duet_byte(int side, uint64_t offset)
 {
     uint64_t word = (offset + 1) * 0x9e3779b97f4a7c15u + (uint64_t)side * 7919;

@@ -68,7 +68,7 @@ const char *duet_apply(struct duet_action action);
 const char *duet_heal(bool is_told);
 /* Two states with the same number are taken for one. */
 uint64_t duet_number(void);
-void duet_print(void *file, struct duet_action action);
+void duet_describe(char *text, size_t size, struct duet_action action);
 /* The states of both sides in a few lines. */
 void duet_print_state(void *file);
 /* Bytes that applications read so far. */

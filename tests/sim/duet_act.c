@@ -433,7 +433,7 @@ const char *duet_heal(bool is_told)
 
 /* ------------------------------------------------------------------------------------------------ telling */
 
-void duet_print(void *file, struct duet_action x)
+void duet_describe(char *text, size_t size, struct duet_action x)
 {
     static const char *const names[] = {"connected",
                                         "refused",
@@ -453,14 +453,14 @@ void duet_print(void *file, struct duet_action x)
                                         "shutdown by",
                                         "close by",
                                         "abort by",
-                                        "a thread's step"};
+                                        "a step at"};
     static const char *const sides[] = {"client", "server"};
     enum duet_kind kind = (enum duet_kind)x.kind;
 
     if (kind <= DUET_ANSWER || kind == DUET_BREAK) {
-        fprintf(file, "    connection %u: %s\n", x.a, names[x.kind]);
+        snprintf(text, size, "connection %u: %s", x.a, names[x.kind]);
     } else {
-        fprintf(file, "    %s %s, %u\n", names[x.kind], sides[x.a], x.b);
+        snprintf(text, size, "%s %s, %u", names[x.kind], sides[x.a], x.b);
     }
 }
 

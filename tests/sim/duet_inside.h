@@ -119,6 +119,8 @@ extern struct duet_world duet;
 /* ---- duet.c */
 
 void duet_break_property(const char *what);
+/* What threads met, into the trace of duet_watch: the tests count it. */
+void duet_tell(int side, const char *what, const char *why);
 uint8_t duet_byte(int side, uint64_t offset);
 /* The connection of an attempt that a side holds, or DUET_NONE. */
 int duet_conn_of(int side, uint32_t attempt);

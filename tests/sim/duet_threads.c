@@ -277,6 +277,7 @@ static void drained(int side, struct duet_thread *t)
         t->orders &= ~(unsigned)RTCP_ORDER_DRAIN;
         return;
     }
+    duet_tell(side, "drains", t == &s->thread[CONTROL] ? "the killer" : "the last one out");
     memcpy(s->waiting + s->waiting_size, t->bytes, (size_t)t->n);
     s->waiting_size += (uint32_t)t->n;
     rtcp_session_received(&s->session, s->now, (size_t)t->n);
@@ -306,6 +307,7 @@ static void begin_read(int side, struct duet_thread *t)
     }
     if (!rtcp_reader_take(&s->reader, t->is_queued)) {
         t->is_queued = t->is_asleep = true;
+        duet_tell(side, "waits", "for the reader token");
         return;
     }
     t->is_queued = false;
@@ -355,6 +357,11 @@ static void judge(int side, struct duet_thread *t)
         end_of_file(side, t);
     } else if (is_counted && t->n == BROKEN) {
         broke(side, t);
+    }
+    if (!is_counted && t->n > 0) {
+        duet_tell(side, "reads", "for nothing: the connection does not count any more");
+    } else if (is_counted && c->token[side].is_dead) {
+        duet_tell(side, "reads", "of a connection that is being frozen");
     }
     leave(side, t, is_counted && t->n > 0 ? AT_GIVE : AT_LOOK);
 }
@@ -411,6 +418,11 @@ static void landed(int side, struct duet_thread *t)
     struct duet_side *s = &duet.side[side];
     enum at after = AT_NEXT;
 
+    if (s->session.live != t->attempt) {
+        duet_tell(side, "writes", "and the session has left the connection meanwhile");
+    } else if (s->session.out.first > t->flight.written) {
+        duet_tell(side, "writes", "and the acknowledgement was faster");
+    }
     rtcp_session_landed(&s->session, &t->flight, t->n > 0 ? (size_t)t->n : 0);
     if (t->n == BROKEN) {
         broke(side, t);
@@ -418,6 +430,7 @@ static void landed(int side, struct duet_thread *t)
         if ((rtcp_writer_blocked(&s->writer, true) & RTCP_ORDER_CONTROL) != 0) {
             post(side);
         }
+        duet_tell(side, "writes", "into a full kernel");
         after = AT_REST;
     }
     leave(side, t, after);
@@ -438,6 +451,10 @@ void duet_threads_kill(int side, int conn, bool is_freeze, bool is_gentle)
     t->fd = (int8_t)c->token[side].fd;
     t->orders = rtcp_connection_kill(&c->token[side], is_freeze);
     t->after = AT_REST;
+    duet_tell(side, is_freeze ? "freezes" : "drops",
+              t->orders == 0                           ? "frozen before, threads are still inside"
+              : (t->orders & RTCP_ORDER_SHUTDOWN) != 0 ? "threads are inside"
+                                                       : "nobody is inside");
     s->live = s->live == conn && !is_freeze ? DUET_NONE : s->live;
     t->at = (t->orders & RTCP_ORDER_SHUTDOWN) != 0 ? AT_SHUTDOWN : t->orders != 0 ? AT_ORDERS : AT_REST;
 }

@@ -115,6 +115,14 @@ static size_t path_of(uint32_t state, struct duet_action *path)
     return length;
 }
 
+static void print(struct duet_action action)
+{
+    char text[80];
+
+    duet_describe(text, sizeof text, action);
+    printf("    %s\n", text);
+}
+
 /* The world is the one that broke. */
 static int tell(const char *broken)
 {
@@ -124,10 +132,10 @@ static int tell(const char *broken)
     printf("FAILED %s, after:\n", broken);
     duet_print_state(stdout);
     for (size_t i = 0; i < length; i++) {
-        duet_print(stdout, path[i]);
+        print(path[i]);
     }
     if (x.doing.kind != RUN_TO_THE_END) {
-        duet_print(stdout, x.doing);
+        print(x.doing);
     }
     return 1;
 }
