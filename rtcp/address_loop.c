@@ -1,4 +1,4 @@
-/* Addresses as text, as data and as sockaddr. A driver: names are looked up here, and that blocks. */
+/* Addresses as text, as data and as sockaddr. A driver: rtcp_address_parse looks names up, and that blocks. */
 #include "rtcp/inside_loop.h"
 
 #include <arpa/inet.h>
@@ -6,6 +6,8 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define PLACE_TEXT 280 /* "[host]:port" with its end */
 
 /* Splits "host:port" or "[host]:port"; false when it is neither. */
 static bool split(const char *text, char host[256], char port[8])
@@ -33,40 +35,99 @@ static bool split(const char *text, char host[256], char port[8])
     return strspn(port, "0123456789") == strlen(port) && strtol(port, NULL, 10) <= 65535;
 }
 
-int rtcp_address_parse(const char *text, bool is_listening, struct rtcp_address out[RTCP_ADDRESSES_MAX])
+/* Takes the next "host:port" off a list that commas separate; false: too long. */
+static bool next_of_list(const char **text, char one[PLACE_TEXT])
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found;
-    char host[256];
-    char port[8];
-    int count = 0;
+    size_t size = strcspn(*text, ",");
 
-    if (text == NULL || !split(text, host, port)) {
-        return BASE_E_INVALID;
+    if (size >= PLACE_TEXT) {
+        return false;
     }
-    if (host[0] == '\0') {
-        if (!is_listening) {
-            return BASE_E_INVALID;
-        }
-        base_copy(host, "0.0.0.0", sizeof "0.0.0.0");
+    base_copy(one, *text, size);
+    one[size] = '\0';
+    *text += size + ((*text)[size] == ',' ? 1 : 0);
+    return true;
+}
+
+/* Appends what a place has: BASE_E_NOTFOUND where it has nothing; BASE_E_AGAIN where that cannot be told now. */
+static int find(const char *host, const char *port, int flags, struct rtcp_address *out, int *count)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | flags};
+    struct addrinfo *found;
+    int error = getaddrinfo(host, port, &hints, &found);
+
+    if (error != 0) {
+        return error == EAI_NONAME || error == EAI_FAMILY || error == EAI_NODATA ? BASE_E_NOTFOUND : BASE_E_AGAIN;
     }
-    if (!is_listening && strcmp(port, "0") == 0) {
-        return BASE_E_INVALID;
-    }
-    if (getaddrinfo(host, port, &hints, &found) != 0) {
-        return BASE_E_NOTFOUND;
-    }
-    for (struct addrinfo *i = found; i != NULL && count < RTCP_ADDRESSES_MAX; i = i->ai_next) {
+    for (struct addrinfo *i = found; i != NULL && *count < RTCP_ADDRESSES_MAX; i = i->ai_next) {
         if (i->ai_family == AF_INET || i->ai_family == AF_INET6) {
             struct sockaddr_storage s;
 
             base_zero(&s, sizeof s);
             base_copy(&s, i->ai_addr, i->ai_addrlen);
-            rtcp_address_from_sock(&s, &out[count++]);
+            rtcp_address_from_sock(&s, &out[(*count)++]);
         }
     }
     freeaddrinfo(found);
-    return count > 0 ? count : BASE_E_NOTFOUND;
+    return 0;
+}
+
+int rtcp_address_look_up(const char *text, int flags, struct rtcp_address out[RTCP_ADDRESSES_MAX])
+{
+    int status = BASE_E_NOTFOUND;
+    int places = 0;
+    int count = 0;
+
+    if (text == NULL || *text == '\0') {
+        return BASE_E_INVALID;
+    }
+    while (*text != '\0') {
+        char one[PLACE_TEXT];
+        char host[256];
+        char port[8];
+        int found;
+
+        if (++places > RTCP_ADDRESSES_MAX || !next_of_list(&text, one) || !split(one, host, port) || host[0] == '\0' ||
+            strtol(port, NULL, 10) == 0) {
+            return BASE_E_INVALID;
+        }
+        found = find(host, port, flags, out, &count);
+        status = found < 0 && status == BASE_E_NOTFOUND ? found : status;
+    }
+    return count > 0 ? count : status;
+}
+
+bool rtcp_address_has_names(const char *text)
+{
+    while (*text != '\0') {
+        struct rtcp_address out[RTCP_ADDRESSES_MAX];
+        char one[PLACE_TEXT];
+
+        if (!next_of_list(&text, one) || rtcp_address_look_up(one, AI_NUMERICHOST, out) < 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int rtcp_address_parse(const char *text, bool is_listening, struct rtcp_address out[RTCP_ADDRESSES_MAX])
+{
+    char host[256];
+    char port[8];
+    int count = 0;
+    int status;
+
+    if (!is_listening) {
+        status = rtcp_address_look_up(text, 0, out);
+        return status == BASE_E_AGAIN ? BASE_E_NOTFOUND : status;
+    }
+    if (text == NULL || !split(text, host, port)) {
+        return BASE_E_INVALID;
+    }
+    if (host[0] == '\0') {
+        base_copy(host, "0.0.0.0", sizeof "0.0.0.0");
+    }
+    return find(host, port, 0, out, &count) < 0 || count == 0 ? BASE_E_NOTFOUND : count;
 }
 
 void rtcp_address_print(const struct rtcp_address *a, char out[RTCP_ADDRESS_TEXT])

@@ -100,6 +100,7 @@ void rtcp_socket_options_default(struct rtcp_socket_options *o)
 struct connecting {
     struct rtcp_address server[RTCP_ADDRESSES_MAX];
     int count;
+    const char *names; /* in the address, for later attempts; or "" */
     struct rtcp_stream_options options;
     struct rtcp_socket *socket;
 };
@@ -108,7 +109,7 @@ static int do_connect(struct rtcp_face *face, void *argument)
 {
     struct connecting *c = argument;
     struct rtcp_stream *stream;
-    int status = rtcp_stream_connect(face->endpoint, c->server, c->count, &c->options, NULL, NULL, &stream);
+    int status = rtcp_stream_connect(face->endpoint, c->server, c->count, c->names, &c->options, NULL, NULL, &stream);
 
     if (status == 0) {
         rtcp_shared_link_adopt(c->socket, stream);
@@ -159,6 +160,7 @@ int rtcp_socket_connect(const char *address, const struct rtcp_socket_options *o
     if (status == 0) {
         status = rtcp_address_parse(address, false, c.server); /* before the lock: it may take its time */
         c.count = status;
+        c.names = status > 0 && rtcp_address_has_names(address) ? address : "";
     }
     if (status > 0) {
         status = rtcp_face_get(&face);

@@ -237,11 +237,11 @@ static void in_child(void)
         for (const struct rtcp_link *l = face->endpoint->half_open_first; l != NULL; l = l->next) {
             close_link(l);
         }
-        if (face->endpoint->port4.fd >= 0) {
-            close(face->endpoint->port4.fd);
+        for (int i = 0; i < face->endpoint->port_count; i++) {
+            close(face->endpoint->port[i].fd);
         }
-        if (face->endpoint->port6.fd >= 0) {
-            close(face->endpoint->port6.fd);
+        if (face->endpoint->hints.fd >= 0) {
+            close(face->endpoint->hints.fd);
         }
         close(face->ends_fd);
     }

@@ -6,6 +6,7 @@
 #include "rtcp/defaults.h"
 #include "rtcp/inside_loop.h"
 
+#include <netdb.h>
 #include <stdlib.h>
 
 void rtcp_stream_options_default(struct rtcp_stream_options *o)
@@ -37,7 +38,7 @@ int rtcp_stream_options_check(const struct rtcp_stream_options *o)
     return is_fine ? 0 : BASE_E_RANGE;
 }
 
-int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_address *server, int count,
+int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_address *server, int count, const char *names,
                         const struct rtcp_stream_options *options, const struct rtcp_stream_callbacks *callbacks,
                         void *user, struct rtcp_stream **ret_stream)
 {
@@ -56,12 +57,15 @@ int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_addres
     if (stream == NULL) {
         return BASE_E_NOMEM;
     }
-    base_copy(stream->server, server, (size_t)count * sizeof *server);
-    stream->server_count = count;
+    status = rtcp_dial_new(stream, server, count, names);
+    if (status < 0) {
+        rtcp_stream_free(stream);
+        return status;
+    }
     stream->no_pages = !options->sendfile;
     rtcp_endpoint_session_options(endpoint, options, &so);
     so.is_client = true;
-    so.addresses = (uint32_t)count;
+    so.addresses = 1; /* an attempt tries them all */
     so.retry_refused = options->retry_refused;
     so.may_send_early = !options->no_early_data && (!so.shared->is_set || options->early_data_with_key);
     if (options->service != NULL) {
@@ -92,9 +96,12 @@ int rtcp_connect(struct rtcp_endpoint *endpoint, const char *address, const stru
     options = options == NULL ? &defaults : options;
     count = rtcp_stream_options_check(options);
     if (count == 0) {
-        count = rtcp_address_parse(address, false, server);
+        count = rtcp_address_look_up(address, AI_NUMERICHOST, server); /* names are looked up by the attempt */
+        count = count == BASE_E_NOTFOUND || count == BASE_E_AGAIN ? 0 : count;
     }
-    return count < 0 ? count : rtcp_stream_connect(endpoint, server, count, options, callbacks, user, ret_stream);
+    return count < 0 ? count
+                     : rtcp_stream_connect(endpoint, server, count, rtcp_address_has_names(address) ? address : "",
+                                           options, callbacks, user, ret_stream);
 }
 
 void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct rtcp_stream_callbacks *callbacks, void *user)

@@ -13,14 +13,37 @@
 #define MESSAGES_PER_DATAGRAM 64
 #define CONTROL_SPACE         256
 
-static struct rtcp_control_port *port_of(struct rtcp_endpoint *endpoint, uint8_t family)
+/* The port bound to exactly this address, or to every one of its family where it is all zeros; -1: none. */
+static int find_port(const struct rtcp_endpoint *endpoint, const struct rtcp_address *at)
 {
-    return family == 6 ? &endpoint->port6 : &endpoint->port4;
+    for (int i = 0; i < endpoint->port_count; i++) {
+        const struct rtcp_address *bound = &endpoint->port[i].bound;
+
+        if (bound->family == at->family && memcmp(bound->ip, at->ip, sizeof at->ip) == 0) {
+            return i;
+        }
+    }
+    return -1;
 }
 
-uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family)
+uint8_t rtcp_control_via(const struct rtcp_endpoint *endpoint, const struct rtcp_link *link)
 {
-    return family == 6 ? endpoint->port6.port : endpoint->port4.port;
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    struct rtcp_address local = {.family = link->peer.family};
+    int i = -1;
+
+    if (getsockname(link->fd, (struct sockaddr *)&address, &size) == 0) {
+        rtcp_address_from_sock(&address, &local);
+        i = find_port(endpoint, &local);
+    }
+    if (i < 0) {
+        i = find_port(endpoint, &(struct rtcp_address){.family = link->peer.family});
+    }
+    for (int k = 0; k < endpoint->port_count && i < 0; k++) {
+        i = endpoint->port[k].bound.family == link->peer.family ? k : -1;
+    }
+    return i < 0 ? 0 : (uint8_t)i;
 }
 
 /* ------------------------------------------------------------------------------------------------ sending */
@@ -56,7 +79,7 @@ static void set_local(struct msghdr *m, char *space, const struct rtcp_address *
 
 void rtcp_control_flush(struct rtcp_endpoint *endpoint)
 {
-    struct rtcp_control_port *port = port_of(endpoint, endpoint->datagram_to.peer.family);
+    const struct rtcp_control_port *port = &endpoint->port[endpoint->datagram_to.via];
     struct sockaddr_storage to;
     struct iovec bytes = {endpoint->datagram, endpoint->datagram_size};
     struct msghdr m = {.msg_name = &to, .msg_iov = &bytes, .msg_iovlen = 1};
@@ -71,7 +94,7 @@ void rtcp_control_flush(struct rtcp_endpoint *endpoint)
         rtcp_courier_send(endpoint, &endpoint->datagram_to.peer, endpoint->datagram, bytes.iov_len);
         return;
     }
-    if (port->fd < 0) {
+    if (endpoint->datagram_to.via >= endpoint->port_count || port->bound.family != endpoint->datagram_to.peer.family) {
         return;
     }
     m.msg_namelen = rtcp_address_to_sock(&endpoint->datagram_to.peer, &to);
@@ -91,7 +114,7 @@ void rtcp_control_send(struct rtcp_endpoint *endpoint, const struct rtcp_source 
                        size_t size)
 {
     bool is_same = rtcp_address_equal(&endpoint->datagram_to.peer, &to->peer) &&
-                   rtcp_address_equal(&endpoint->datagram_to.local, &to->local);
+                   rtcp_address_equal(&endpoint->datagram_to.local, &to->local) && endpoint->datagram_to.via == to->via;
 
     if (endpoint->datagram_size > 0 && (!is_same || endpoint->datagram_size + size > sizeof endpoint->datagram)) {
         rtcp_control_flush(endpoint);
@@ -141,6 +164,9 @@ static void look_at_ways(struct rtcp_endpoint *endpoint, const struct rtcp_sessi
 {
     if (rtcp_address_is_courier(&endpoint->source->peer)) {
         rtcp_courier_heard(endpoint, &endpoint->source->peer, now);
+    }
+    if (s->route != NULL && rtcp_address_equal(&s->route->to, &endpoint->source->peer)) {
+        s->route->via = endpoint->source->via;
     }
     if (s->route != NULL && before->family != 0 && !rtcp_address_equal(before, &s->route->to) &&
         (rtcp_address_is_courier(before) || rtcp_address_is_courier(&s->route->to))) {
@@ -209,8 +235,8 @@ static void get_local(struct msghdr *m, struct rtcp_address *local)
 
             base_copy(&info, CMSG_DATA(c), sizeof info);
             local->family = 6;
-            local->scope = (uint32_t)info.ipi6_ifindex;
             base_copy(local->ip, &info.ipi6_addr, 16);
+            local->scope = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? (uint32_t)info.ipi6_ifindex : 0;
         }
     }
 }
@@ -261,9 +287,13 @@ static void read_errors(struct rtcp_endpoint *endpoint, int fd)
 static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
 {
     struct rtcp_endpoint *endpoint = w->data;
+    uint8_t via = 0;
 
     (void)loop;
     (void)events;
+    while (via < endpoint->port_count && &endpoint->port[via].reader != w) {
+        via++;
+    }
     for (int i = 0; i < DATAGRAMS_PER_EVENT; i++) {
         uint8_t bytes[2048];
         struct sockaddr_storage from;
@@ -294,6 +324,7 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
         }
         rtcp_address_from_sock(&from, &source.peer);
         get_local(&m, &source.local);
+        source.via = via;
         endpoint->stats.datagrams_received++;
         rtcp_control_received(endpoint, (struct base_bytes){bytes, (size_t)n}, &source);
     }
@@ -328,15 +359,16 @@ static void set_options(int fd, uint8_t family)
 
 int rtcp_control_open(struct rtcp_endpoint *endpoint, const struct rtcp_address *at)
 {
-    struct rtcp_control_port *port = port_of(endpoint, at->family);
+    struct rtcp_control_port *port;
     struct rtcp_address want = *at;
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
     int fd;
 
-    if (port->fd >= 0) {
-        return 0;
+    if (find_port(endpoint, at) >= 0 || endpoint->port_count == RTCP_PORTS_MAX) {
+        return 0; /* too many: what is left serves all */
     }
+    port = &endpoint->port[endpoint->port_count];
     if (endpoint->port_wanted == 0) {
         endpoint->port_wanted = at->port;
     }
@@ -360,24 +392,19 @@ int rtcp_control_open(struct rtcp_endpoint *endpoint, const struct rtcp_address 
         rtcp_address_from_sock(&address, &want);
     }
     port->fd = fd;
-    port->port = want.port;
+    port->bound = want;
+    endpoint->port_count++;
     ev_io_init(&port->reader, on_datagrams, fd, EV_READ);
     port->reader.data = endpoint;
     ev_io_start(endpoint->loop, &port->reader);
     return 0;
 }
 
-static void close_port(struct rtcp_endpoint *endpoint, struct rtcp_control_port *port)
-{
-    if (port->fd >= 0) {
-        ev_io_stop(endpoint->loop, &port->reader);
-        close(port->fd);
-        port->fd = -1;
-    }
-}
-
 void rtcp_control_close(struct rtcp_endpoint *endpoint)
 {
-    close_port(endpoint, &endpoint->port4);
-    close_port(endpoint, &endpoint->port6);
+    for (int i = 0; i < endpoint->port_count; i++) {
+        ev_io_stop(endpoint->loop, &endpoint->port[i].reader);
+        close(endpoint->port[i].fd);
+    }
+    endpoint->port_count = 0;
 }

@@ -18,10 +18,16 @@
 #define RTCP_CONNECT_BUSY BASE_S(2) /* client: connecting or waiting for the answer, while data waits */
 #define RTCP_CONNECT_IDLE BASE_S(3) /* ... while none does */
 
+#define RTCP_RACE_NEXT  BASE_MS(250) /* no answer for so long: the next address is tried beside it */
+#define RTCP_RACE_AGAIN BASE_MS(500) /* ... all were: another SYN, where no datagram can tell that the path is back */
+#define RTCP_RACE_MAX   8            /* connections of one attempt at once */
+#define RTCP_LOOKUP_GAP BASE_S(5)    /* names are not looked up more often */
+
 #define RTCP_BACKOFF_FIRST BASE_MS(50)
 #define RTCP_BACKOFF_LAST  BASE_S(10)
-#define RTCP_BACKOFF_BUSY  BASE_S(2) /* while data waits attempts start at most this far apart */
-#define RTCP_HINT_GAP      BASE_S(1) /* attempts started by hints: at most one in this time */
+#define RTCP_BACKOFF_BUSY  BASE_S(2)   /* while data waits attempts start at most this far apart */
+#define RTCP_HINT_PAUSE    BASE_MS(10) /* news of the kernel come in groups: wait for the last of them */
+#define RTCP_HINT_GAP      BASE_S(1)   /* attempts started by hints: at most one in this time */
 
 #define RTCP_PROBE_FIRST       BASE_MS(20)  /* no progress for max(3 RTT, this): ask */
 #define RTCP_PROBE_GAP         BASE_MS(200) /* then at most this far apart */
@@ -89,6 +95,7 @@ static_assert(RTCP_PROBE_FIRST < RTCP_PROBE_GAP, "the first probe comes before t
 static_assert(RTCP_PROBE_SECOND < RTCP_PROBE_GAP, "a proof must not wait for the next ordinary probe");
 static_assert(RTCP_HANDSHAKE_IDLE < RTCP_HANDSHAKE_TOTAL, "a handshake may pause once");
 static_assert(RTCP_CONNECT_IDLE < RTCP_HANDSHAKE_IDLE, "the client gives up before the server does");
+static_assert(RTCP_RACE_MAX * RTCP_RACE_NEXT <= RTCP_CONNECT_BUSY, "every address is tried before the deadline");
 static_assert(RTCP_BACKOFF_BUSY < RTCP_BACKOFF_LAST, "data waiting makes attempts more frequent");
 static_assert(RTCP_RING_FIRST < RTCP_RING_EASY && RTCP_RING_EASY < RTCP_RING_CAP, "it grows");
 static_assert(RTCP_COURIER_PROBE < RTCP_COURIER_SILENCE, "one lost answer is no silence");

@@ -17,19 +17,8 @@ static struct rtcp_link *link_of(struct rtcp_stream *stream, uint32_t attempt)
 
 static void perform_connect(struct rtcp_stream *stream, uint32_t attempt, base_time now)
 {
-    const struct rtcp_address *to = &stream->server[(attempt - 1) % (uint32_t)stream->server_count];
-    int evidence;
-
     CHECK(stream->trying == NULL);
-    rtcp_address_print(to, stream->peer_text);
-    if (rtcp_control_open(stream->endpoint, &(struct rtcp_address){.family = to->family}) < 0) {
-        rtcp_session_broke(&stream->session, now, attempt, -1, "no control port to be had");
-        return;
-    }
-    stream->trying = rtcp_link_connect(stream, attempt, to, &evidence);
-    if (stream->trying == NULL) {
-        rtcp_session_broke(&stream->session, now, attempt, evidence, "connecting failed at once");
-    }
+    rtcp_dial_begin(stream, attempt, now);
 }
 
 static void perform_greet(struct rtcp_stream *stream, struct rtcp_effect *e)
@@ -37,7 +26,9 @@ static void perform_greet(struct rtcp_stream *stream, struct rtcp_effect *e)
     struct rtcp_link *link = link_of(stream, e->attempt);
 
     if (link != NULL) {
-        rtcp_session_sign(&stream->session, e, rtcp_control_port(stream->endpoint, link->peer.family));
+        uint8_t via = rtcp_control_via(stream->endpoint, link);
+
+        rtcp_session_sign(&stream->session, e, stream->endpoint->port[via].bound.port);
         rtcp_link_greet(link, e->bytes, e->size, e->early);
         if (stream->share != NULL) {
             rtcp_shared_link_greeted(stream);
@@ -121,11 +112,15 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
         told = link->peer;
         told.port = s->peer_udp_port;
         rtcp_route_told(route, &told, s->opt.is_client);
+        route->via = rtcp_control_via(endpoint, link);
         rtcp_session_routed(s, now, route);
     }
     if (s->opt.is_client && route != NULL && route->is_new) {
         route->is_new = false;
         rtcp_session_ask(s, now, true); /* a CONTROL connection stands in for UDP, which may be back */
+    }
+    if (s->opt.is_client) {
+        rtcp_dial_attached(stream, link);
     }
     rtcp_link_attach(link, e->size > 0 ? e->bytes : NULL);
     if (route != NULL && s->opt.is_client && route->is_deaf) {
@@ -135,7 +130,9 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
 
 static void perform_drop(struct rtcp_stream *stream, const struct rtcp_effect *e)
 {
-    if (stream->trying != NULL && stream->trying->attempt == e->attempt) {
+    if (rtcp_dial_is_on(stream, e->attempt)) {
+        rtcp_dial_stop(stream);
+    } else if (stream->trying != NULL && stream->trying->attempt == e->attempt) {
         rtcp_link_close(stream->trying, e->status == 1);
         stream->trying = NULL;
     } else if (stream->live != NULL && stream->live->attempt == e->attempt) {
@@ -154,6 +151,7 @@ static void perform_message(struct rtcp_stream *stream, const struct rtcp_effect
         to = *endpoint->source;
     } else if (route != NULL) {
         to.peer = e->kind == RTCP_EFFECT_PROBE_TO ? route->candidate : route->to;
+        to.via = route->via;
     }
     if (endpoint->source != NULL && rtcp_address_equal(&to.peer, &endpoint->source->peer)) {
         to.local = endpoint->source->local; /* one datagram holds it and the answers */
@@ -168,7 +166,7 @@ static void perform_closed(struct rtcp_stream *stream, int status)
     rtcp_stream_drop_links(stream);
     ev_timer_stop(stream->endpoint->loop, &stream->timer);
     stream->is_armed = false;
-    stream->closed_status = status;
+    stream->closed_status = status == BASE_E_REFUSED && rtcp_dial_is_unknown(stream) ? BASE_E_NOTFOUND : status;
     stream->endpoint->stats.expired += status == BASE_E_EXPIRED ? 1 : 0;
     stream->endpoint->stats.bytes_lost += stream->session.out.upto - stream->session.out.first;
     rtcp_registry_bury(&stream->endpoint->registry, &stream->session, true);

@@ -281,6 +281,7 @@ void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o)
 {
     base_zero(o, sizeof *o);
     o->streams_max = STREAMS_DEFAULT;
+    o->hints = true;
 }
 
 static int check_options(const struct rtcp_endpoint_options *o)
@@ -359,8 +360,10 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
     e->options.keys = NULL;
     e->incarnation = random_number(); /* never from the seed: two lives must not have the same */
     e->loop = loop;
-    e->port4.fd = -1;
-    e->port6.fd = -1;
+    e->hints.fd = -1;
+    if (e->options.hints) {
+        rtcp_hints_open(e);
+    }
     e->spare_fd = -1;
     ev_prepare_init(&e->turn, on_turn);
     e->turn.data = e;
@@ -400,6 +403,7 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
         rtcp_listener_free(endpoint->listeners);
     }
     rtcp_courier_close_all(endpoint);
+    rtcp_hints_close(endpoint);
     rtcp_drain_stop(endpoint);
     if (endpoint->spare_fd >= 0) {
         close(endpoint->spare_fd);

@@ -9,8 +9,10 @@
  *   write_loop.c      what it writes
  *   read_loop.c       what it reads
  *   control_loop.c    the UDP control port
+ *   hints_loop.c      news of the kernel about links, addresses and routes
  *   courier_loop.c    CONTROL connections, where UDP does not get through
  *   drain_loop.c      the way out: all streams closed in the background
+ *   dial_loop.c       how an attempt finds the server: several addresses, names
  *   address_loop.c    addresses as text, data and sockaddr
  *
  * User callbacks run only from rtcp_endpoint_turn (and on_readable from it, too), never inside a call of the user.
@@ -28,10 +30,15 @@
 
 /* ------------------------------------------------------------------------------------------------ address_loop.c */
 
-#define RTCP_ADDRESSES_MAX 4 /* of one server, tried in turn */
+#define RTCP_ADDRESSES_MAX 8 /* of one server */
 
-/* "host:port" as addresses; a host name blocks. Count, BASE_E_INVALID or BASE_E_NOTFOUND. */
+/* "host:port", to connect also a list with commas, as addresses; a host name blocks. Count, BASE_E_INVALID or
+ * BASE_E_NOTFOUND. */
 BASE_MUST_USE int rtcp_address_parse(const char *text, bool is_listening, struct rtcp_address out[RTCP_ADDRESSES_MAX]);
+/* The same to connect, with AI_NUMERICHOST in flags without looking names up; also BASE_E_AGAIN: it may be found later.
+ */
+BASE_MUST_USE int rtcp_address_look_up(const char *text, int flags, struct rtcp_address out[RTCP_ADDRESSES_MAX]);
+bool rtcp_address_has_names(const char *text);
 void rtcp_address_print(const struct rtcp_address *a, char out[RTCP_ADDRESS_TEXT]);
 socklen_t rtcp_address_to_sock(const struct rtcp_address *a, struct sockaddr_storage *out);
 void rtcp_address_from_sock(const struct sockaddr_storage *in, struct rtcp_address *out);
@@ -126,8 +133,7 @@ struct rtcp_stream {
     uint8_t *waiting; /* bytes taken out of a connection that was frozen */
     size_t waiting_size, waiting_at, waiting_room;
 
-    struct rtcp_address server[RTCP_ADDRESSES_MAX];
-    int server_count;
+    struct rtcp_dial *dial; /* of a client */
     char peer_text[RTCP_ADDRESS_TEXT];
 };
 
@@ -153,15 +159,25 @@ struct rtcp_listener {
 struct rtcp_source {
     struct rtcp_address peer;
     struct rtcp_address local; /* family 0: unknown */
+    uint8_t via;               /* which of the endpoint's ports */
 };
 
+#define RTCP_PORTS_MAX 16 /* one for each listening address, and one for each family for everything else */
+
 struct rtcp_control_port {
-    int fd; /* -1: not open */
-    uint16_t port;
+    int fd;
+    struct rtcp_address bound; /* all zero but family and port: every address of the family */
     ev_io reader;
 };
 
 struct rtcp_courier;
+
+struct rtcp_hints {
+    int fd; /* -1: the kernel tells nothing */
+    ev_io reader;
+    ev_timer pause;     /* collects news */
+    base_time acted_at; /* 0: never */
+};
 /* The way out of a program, see rtcp_drain. */
 struct rtcp_draining {
     bool is_on;
@@ -181,7 +197,9 @@ struct rtcp_endpoint {
     uint64_t incarnation;
     struct rtcp_registry registry;
     struct base_table routes; /* peer incarnation -> struct rtcp_route */
-    struct rtcp_control_port port4, port6;
+    struct rtcp_control_port port[RTCP_PORTS_MAX];
+    int port_count;
+    struct rtcp_hints hints;
     uint16_t port_wanted; /* number of the first listening port; 0: none */
 
     struct rtcp_courier *couriers; /* CONTROL connections of both roles */
@@ -333,7 +351,7 @@ size_t rtcp_stream_take_waiting(struct rtcp_stream *stream, void *data, size_t s
 BASE_MUST_USE int rtcp_stream_options_check(const struct rtcp_stream_options *o);
 /* As rtcp_connect, to addresses that are known. */
 BASE_MUST_USE int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_address *server, int count,
-                                      const struct rtcp_stream_options *options,
+                                      const char *names, const struct rtcp_stream_options *options,
                                       const struct rtcp_stream_callbacks *callbacks, void *user,
                                       struct rtcp_stream **ret_stream);
 
@@ -359,22 +377,49 @@ bool rtcp_shared_link_run(struct rtcp_stream *stream);
 /* The stream is about to be freed. */
 void rtcp_shared_link_end(struct rtcp_stream *stream);
 
+/* ------------------------------------------------------------------------------------------------ dial_loop.c */
+
+/* Gives a client's stream the addresses of its server; names: what is to be looked up, now if there are none, and
+ * again;
+ * "" for none. 0 or BASE_E_NOMEM. */
+BASE_MUST_USE int rtcp_dial_new(struct rtcp_stream *stream, const struct rtcp_address *list, int count,
+                                const char *names);
+void rtcp_dial_free(struct rtcp_stream *stream);
+/* An attempt begins: rtcp_session_connected or rtcp_session_broke follows, at once or later. */
+void rtcp_dial_begin(struct rtcp_stream *stream, uint32_t attempt, base_time now);
+/* Whether the attempt has no connection yet. */
+bool rtcp_dial_is_on(const struct rtcp_stream *stream, uint32_t attempt);
+void rtcp_dial_stop(struct rtcp_stream *stream);
+/* A connection of the attempt is there, or failed. */
+void rtcp_dial_connected(struct rtcp_link *link, base_time now, int error);
+/* It carries the session. */
+void rtcp_dial_attached(struct rtcp_stream *stream, const struct rtcp_link *link);
+/* The first lookup said that there is no such host. */
+bool rtcp_dial_is_unknown(const struct rtcp_stream *stream);
+
 /* ------------------------------------------------------------------------------------------------ effect_loop.c */
 
 void rtcp_effect_perform(struct rtcp_stream *stream, struct rtcp_effect *e, base_time now);
 
 /* ------------------------------------------------------------------------------------------------ control_loop.c */
 
-/* Opens the port of a family if it is not open: the wanted number, else any. 0 or BASE_E_SYSTEM. */
+/* Opens the port for a listening address, with its number if that is free; or, where `at` has no address, the one for
+ * everything else of the family. 0, also when it is open, or BASE_E_SYSTEM. */
 BASE_MUST_USE int rtcp_control_open(struct rtcp_endpoint *endpoint, const struct rtcp_address *at);
 void rtcp_control_close(struct rtcp_endpoint *endpoint);
 /* Puts a message into the datagram for an address. */
 void rtcp_control_send(struct rtcp_endpoint *endpoint, const struct rtcp_source *to, const uint8_t *message,
                        size_t size);
 void rtcp_control_flush(struct rtcp_endpoint *endpoint);
-uint16_t rtcp_control_port(const struct rtcp_endpoint *endpoint, uint8_t family);
+/* Which port serves a connection: that of its own address, else the one for every address. */
+uint8_t rtcp_control_via(const struct rtcp_endpoint *endpoint, const struct rtcp_link *link);
 /* Messages that came in, by whichever way. */
 void rtcp_control_received(struct rtcp_endpoint *endpoint, struct base_bytes messages, const struct rtcp_source *from);
+
+/* ------------------------------------------------------------------------------------------------ hints_loop.c */
+
+void rtcp_hints_open(struct rtcp_endpoint *endpoint);
+void rtcp_hints_close(struct rtcp_endpoint *endpoint);
 
 /* ------------------------------------------------------------------------------------------------ courier_loop.c */
 

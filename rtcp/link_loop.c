@@ -194,11 +194,10 @@ static void connected(struct rtcp_link *link, base_time now)
     int error = 0;
 
     ev_io_stop(link->endpoint->loop, &link->writer);
-    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error != 0) {
-        rtcp_link_broke(link, now, error, "connecting failed");
-    } else {
-        rtcp_session_connected(&link->stream->session, now, link->attempt);
+    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
+        error = errno;
     }
+    rtcp_dial_connected(link, now, error);
 }
 
 /* After every event: effects, then callbacks. The stream is freed in the turn at the earliest. */

@@ -366,6 +366,31 @@ void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
     rtcp_session_check(s);
 }
 
+void rtcp_session_network_changed(struct rtcp_session *s, base_time now)
+{
+    bool is_asked = s->route != NULL && now < s->route->asked_at + RTCP_HINT_GAP;
+
+    if (s->life == RTCP_LIFE_DEAD) {
+        return;
+    }
+    if (s->path == RTCP_PATH_ATTACHED && !s->is_complete && !s->aborted && (rtcp_session_is_busy(s) || !is_asked)) {
+        rtcp_control_probe(s, now, false); /* one idle session asks for all of its route */
+    }
+    if (s->opt.is_client && (!s->is_complete || s->tells_again) && !s->aborted) {
+        if (s->trying == RTCP_TRY_REST) {
+            if ((s->path == RTCP_PATH_DETACHED || s->wants_new) && rtcp_backoff_hinted(&s->backoff, now)) {
+                rtcp_path_advance(s, now);
+            }
+        } else if (s->trying == RTCP_TRY_CONNECTING && now >= s->try_started + RTCP_PROBE_SECOND &&
+                   now >= s->backoff.hinted_at + RTCP_HINT_GAP) {
+            s->backoff.hinted_at = now;
+            rtcp_backoff_progressed(&s->backoff);
+            rtcp_path_give_up(s, now, "the network changed while the attempt waited");
+        }
+    }
+    rtcp_session_check(s);
+}
+
 /* Client: where no datagram gets through only a RESUME confirms the session; once per session. */
 static base_time unheard_due(const struct rtcp_session *s)
 {

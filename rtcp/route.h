@@ -41,6 +41,7 @@ struct rtcp_route {
     unsigned unanswered;           /* how many there are */
     base_time direct_at;           /* when UDP was tried last while a CONTROL connection stood in for it */
     uint32_t users;                /* sessions that hold it */
+    uint8_t via;                   /* the driver's: which of the endpoint's UDP ports it goes by */
     bool is_chosen;                /* a client's: it decides which way is used, and prefers UDP */
     bool is_deaf;                  /* a client's: UDP did not answer when it was asked last */
     bool is_new;                   /* a candidate appeared: probe it */

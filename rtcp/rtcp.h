@@ -4,7 +4,8 @@
  * It ends when an application ends it, or on proof that the peer process is gone; no timer ends it. (Ekwall, Urban,
  * Schiper, "Robust TCP Connections for Fault-Tolerant Distributed Computing"; wire and states: rtcp/PROTOCOL.md.)
  *
- * This is the event-driven face: everything runs on the caller's ev_loop, no thread is made.
+ * This is the event-driven face: everything runs on the caller's ev_loop. No thread is made but one for
+ * each lookup of a name, which ends with it.
  *
  * Rules that hold for every function and callback here:
  *   thread     the thread of the endpoint's loop only.
@@ -81,6 +82,8 @@ struct rtcp_endpoint_options {
     size_t key_current;      /* index of the one to open with */
     uint64_t seed;           /* of jitter and identifiers; 0: from the kernel. Tests pass a number */
     struct base_trace trace; /* typed events; {0} for none */
+    bool hints;              /* try at once when a link, an address or a route comes up (netlink); default: yes, and
+                                silently not where the kernel tells nothing */
 };
 
 /* Fills in the defaults. */
@@ -181,7 +184,8 @@ struct rtcp_stream_callbacks {
 
     /* The last callback: the handle is invalid when it returns. status is 0 when both sides have everything,
      * BASE_E_CLOSED when this side aborted, BASE_E_EXPIRED when lingering reached its limit, else why the stream ended:
-     * BASE_E_RESET, BASE_E_PEER_GONE, BASE_E_PEER_FORGOT, BASE_E_NEVER_CONFIRMED, BASE_E_REFUSED, BASE_E_PROTOCOL.
+     * BASE_E_RESET, BASE_E_PEER_GONE, BASE_E_PEER_FORGOT, BASE_E_NEVER_CONFIRMED, BASE_E_REFUSED, BASE_E_PROTOCOL,
+     * BASE_E_NOTFOUND.
      * unacknowledged: bytes accepted by rtcp_send that the peer never acknowledged reading; their fate is unknown. */
     void (*on_closed)(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged);
 };
@@ -213,12 +217,13 @@ RTCP_API void rtcp_stream_options_default(struct rtcp_stream_options *o);
 
 /* Opens a stream to a server. Returns at once; sending may begin at once, too: bytes travel with the opening.
  *
- *   address    "host:port", "[ipv6]:port"; a name is looked up here, once, and that blocks: pass a number to avoid it.
+ *   address    "host:port", "[ipv6]:port", or a list of up to 8 of these with commas: ways to one server, all tried, a
+ *              quarter of a second apart. Names are looked up in a thread of their own, again for later attempts.
  *   callbacks  copied; user is passed back as the first argument of each.
- *   returns    0; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host), BASE_E_RANGE (an option or too many
- *              streams), BASE_E_NOMEM. What happens later is told by on_link and on_closed: with nobody there at the
- *              first attempt, or a final refusal before the first acceptance, on_closed(BASE_E_REFUSED) unless
- *              retry_refused; silence is retried for ever.
+ *   returns    0; BASE_E_INVALID (address), BASE_E_RANGE (an option or too many streams), BASE_E_NOMEM. What happens
+ *              later is told by on_link and on_closed: with nobody there at any address at the first attempt, or a
+ *              final refusal before the first acceptance, on_closed(BASE_E_REFUSED); with no such host,
+ *              on_closed(BASE_E_NOTFOUND); neither with retry_refused. Silence is retried for ever.
  *   handle     valid until on_closed returned or the endpoint is closed.
  *   source     paper 3.1; PROTOCOL.md "Opening".
  */

@@ -339,6 +339,9 @@ BASE_MUST_USE int rtcp_session_replace(struct rtcp_session *s, base_time now);
 /* A sign that trying may pay now: an ICMP message, a change of address, news of another session with the same peer. */
 void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence);
 
+/* A link, an address or a route of this machine came up: a probe, and an attempt if one is waited for. */
+void rtcp_session_network_changed(struct rtcp_session *s, base_time now);
+
 /* ---- control messages (control.c) */
 
 /* What the kernel holds of our bytes unacknowledged and of the peer's unread; to be called before a probe, a reply or

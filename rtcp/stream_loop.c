@@ -51,6 +51,7 @@ void rtcp_stream_drop_links(struct rtcp_stream *stream)
         rtcp_link_close(stream->trying, false);
         stream->trying = NULL;
     }
+    rtcp_dial_stop(stream);
 }
 
 static void stop_proving(struct rtcp_stream *stream)
@@ -66,6 +67,7 @@ void rtcp_stream_free(struct rtcp_stream *stream)
     struct rtcp_endpoint *e = stream->endpoint;
 
     rtcp_stream_drop_links(stream);
+    rtcp_dial_free(stream);
     if (stream->share != NULL) {
         rtcp_shared_link_end(stream);
     }

@@ -265,6 +265,26 @@ void ev_prepare_stop(struct ev_loop *loop, ev_prepare *w)
     remove_watcher(loop, &loop->prepare, (ev_watcher *)w);
 }
 
+/* Names are looked up by a thread: the world has numbers only. */
+void ev_async_start(struct ev_loop *loop, ev_async *w)
+{
+    (void)loop;
+    (void)w;
+    CHECK(!"no name is looked up here");
+}
+
+void ev_async_stop(struct ev_loop *loop, ev_async *w)
+{
+    (void)loop;
+    (void)w;
+}
+
+void ev_async_send(struct ev_loop *loop, ev_async *w)
+{
+    (void)loop;
+    (void)w;
+}
+
 void ev_idle_start(struct ev_loop *loop, ev_idle *w)
 {
     add(&loop->idle, (ev_watcher *)w);

@@ -1,0 +1,250 @@
+/* Tests of rtcp/dial_loop.c: several addresses of one server, names (P45; design 2.4, last paragraph). Loopback only.
+ */
+#include "rtcp/base/clock_loop.h"
+#include "rtcp/inside_loop.h"
+
+#include <ev.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define LIMIT_S 10.
+
+struct world {
+    struct ev_loop *loop;
+    struct rtcp_endpoint *near, *far;
+    struct rtcp_listener *listener;
+    struct rtcp_stream *client;
+    ev_timer deadline;
+    base_time began;
+    base_time up_at; /* since began; 0: not yet */
+    int closed;
+    int status;
+    int deaf;       /* a socket that listens and accepts nothing */
+    int filler[16]; /* what fills its backlog */
+    char deaf_text[RTCP_ADDRESS_TEXT];
+};
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop;
+    (void)w;
+    (void)events;
+    fail_msg("waited in vain");
+}
+
+static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream)
+{
+    (void)user;
+    (void)listener;
+    (void)stream;
+}
+
+static void on_link(void *user, struct rtcp_stream *stream, bool up)
+{
+    struct world *w = user;
+
+    (void)stream;
+    if (up && w->up_at == 0) {
+        w->up_at = base_clock_now() - w->began;
+    }
+}
+
+static void on_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
+{
+    struct world *w = user;
+
+    (void)stream;
+    (void)unacknowledged;
+    w->closed++;
+    w->status = status;
+}
+
+static const struct rtcp_stream_callbacks callbacks = {.on_link = on_link, .on_closed = on_closed};
+
+static void set_up(struct world *w)
+{
+    *w = (struct world){.loop = ev_loop_new(EVFLAG_AUTO), .deaf = -1};
+    assert_non_null(w->loop);
+    ev_timer_init(&w->deadline, on_deadline, LIMIT_S, 0.);
+    ev_timer_start(w->loop, &w->deadline);
+    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->near), 0);
+    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->far), 0);
+    assert_int_equal(rtcp_listen(w->far, "127.0.0.1:0", NULL, on_accept, w, &w->listener), 0);
+    w->began = base_clock_now();
+}
+
+static void tear_down(struct world *w)
+{
+    ev_timer_stop(w->loop, &w->deadline);
+    rtcp_endpoint_close(w->near);
+    rtcp_endpoint_close(w->far);
+    ev_loop_destroy(w->loop);
+    if (w->deaf >= 0) {
+        for (size_t i = 0; i < sizeof w->filler / sizeof w->filler[0]; i++) {
+            close(w->filler[i]);
+        }
+        close(w->deaf);
+    }
+}
+
+/* An address where a SYN is not answered: the backlog of a socket that accepts nothing is full. */
+static void make_deaf(struct world *w)
+{
+    struct rtcp_address at = {.family = 4, .ip = {127, 0, 0, 1}};
+    struct sockaddr_storage s;
+    socklen_t size = rtcp_address_to_sock(&at, &s);
+
+    w->deaf = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(w->deaf, (struct sockaddr *)&s, size), 0);
+    assert_int_equal(listen(w->deaf, 0), 0);
+    size = sizeof s;
+    assert_int_equal(getsockname(w->deaf, (struct sockaddr *)&s, &size), 0);
+    for (size_t i = 0; i < sizeof w->filler / sizeof w->filler[0]; i++) {
+        w->filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(w->filler[i], (struct sockaddr *)&s, size);
+    }
+    rtcp_address_from_sock(&s, &at);
+    rtcp_address_print(&at, w->deaf_text);
+}
+
+static int dial(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int dial(struct world *w, const char *format, ...)
+{
+    char text[512];
+    va_list rest;
+
+    va_start(rest, format);
+    vsnprintf(text, sizeof text, format, rest);
+    va_end(rest);
+    w->began = base_clock_now();
+    return rtcp_connect(w->near, text, NULL, &callbacks, w, &w->client);
+}
+
+static void run_until(struct world *w, bool (*is_done)(const struct world *w))
+{
+    while (!is_done(w)) {
+        ev_run(w->loop, EVRUN_ONCE);
+    }
+}
+
+static bool is_up(const struct world *w)
+{
+    return w->up_at != 0;
+}
+
+static bool is_closed(const struct world *w)
+{
+    return w->closed > 0;
+}
+
+static void a_dead_first_address_costs_a_quarter_of_a_second(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    make_deaf(&w);
+    assert_int_equal(dial(&w, "%s,%s", w.deaf_text, rtcp_listener_address(w.listener)), 0);
+    run_until(&w, is_up);
+    assert_in_range(w.up_at, BASE_MS(200), BASE_MS(1500)); /* the attempt itself would wait two seconds */
+    assert_string_equal(rtcp_peer_address(w.client), rtcp_listener_address(w.listener));
+    tear_down(&w);
+}
+
+static void an_address_that_refuses_costs_nothing(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(dial(&w, "127.0.0.1:1,[::1]:1,%s", rtcp_listener_address(w.listener)), 0);
+    run_until(&w, is_up);
+    assert_true(w.up_at < BASE_MS(200));
+    tear_down(&w);
+}
+
+static void an_opening_is_refused_when_every_address_refuses(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(dial(&w, "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"), 0);
+    run_until(&w, is_closed);
+    assert_int_equal(w.status, BASE_E_REFUSED);
+    tear_down(&w);
+}
+
+static void a_name_is_looked_up_without_blocking_the_caller(void **state)
+{
+    const char *port;
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    port = strrchr(rtcp_listener_address(w.listener), ':') + 1;
+    assert_int_equal(dial(&w, "127.0.0.1:1,localhost:%s", port), 0);
+    assert_false(is_up(&w));
+    run_until(&w, is_up);
+    tear_down(&w);
+}
+
+static void a_host_that_does_not_exist_ends_the_opening(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(dial(&w, "no..such..host:7000"), 0);
+    run_until(&w, is_closed);
+    assert_int_equal(w.status, BASE_E_NOTFOUND);
+    tear_down(&w);
+}
+
+/* The thread that looks up may outlive the stream and the endpoint. */
+static void an_endpoint_may_be_closed_while_a_name_is_looked_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct world w;
+
+        set_up(&w);
+        assert_int_equal(dial(&w, "localhost:%d", 1 + i), 0);
+        tear_down(&w);
+    }
+}
+
+static void lists_are_checked_when_they_are_given(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(dial(&w, "127.0.0.1:1,127.0.0.1"), BASE_E_INVALID);
+    assert_int_equal(dial(&w, ",127.0.0.1:1"), BASE_E_INVALID);
+    assert_int_equal(dial(&w, "127.0.0.1:1,127.0.0.1:0"), BASE_E_INVALID);
+    assert_int_equal(dial(&w, "1.1.1.1:1,1.1.1.2:1,1.1.1.3:1,1.1.1.4:1,1.1.1.5:1,1.1.1.6:1,1.1.1.7:1,1.1.1.8:1,"
+                              "1.1.1.9:1"),
+                     BASE_E_INVALID);
+    tear_down(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_dead_first_address_costs_a_quarter_of_a_second),
+        cmocka_unit_test(an_address_that_refuses_costs_nothing),
+        cmocka_unit_test(an_opening_is_refused_when_every_address_refuses),
+        cmocka_unit_test(a_name_is_looked_up_without_blocking_the_caller),
+        cmocka_unit_test(a_host_that_does_not_exist_ends_the_opening),
+        cmocka_unit_test(an_endpoint_may_be_closed_while_a_name_is_looked_up),
+        cmocka_unit_test(lists_are_checked_when_they_are_given),
+    };
+
+    return cmocka_run_group_tests_name("unit/rtcp/dial_loop", tests, NULL, NULL);
+}
