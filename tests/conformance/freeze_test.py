@@ -8,7 +8,7 @@ import time
 
 from ground import KEY, SERVICE, client, close_both, done_of, endpoint, nettest, p, peer, server, work_on
 
-SIZE = 2 << 20
+SIZE = 1 << 20
 
 
 def finish(ep, us, them, sent):

@@ -8,7 +8,7 @@ import os
 
 from ground import KEY, client, close_both, endpoint, nettest, p, server
 
-SIZE = 2 << 20
+SIZE = 1 << 20
 
 
 def finish(ep, us, them, mine):
