@@ -5,6 +5,7 @@
 #include "rtcp/rtcp.h"
 
 #include <ev.h>
+#include <signal.h>
 #include <stdio.h>
 
 /* There is something to read, or room to write: move bytes until one of them ends. */
@@ -35,12 +36,29 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
     rtcp_stream_set_callbacks(stream, &callbacks, NULL);
 }
 
+static void on_drain(void *user, struct rtcp_endpoint *endpoint, const struct rtcp_drain_progress *progress)
+{
+    (void)endpoint;
+    if (progress->is_over) {
+        ev_break(user, EVBREAK_ALL);
+    }
+}
+
+/* Told to end: what was read is still sent back, for five seconds at most. */
+static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+    (void)events;
+    ev_signal_stop(loop, w);
+    rtcp_drain(w->data, BASE_S(5), on_drain, loop);
+}
+
 int main(int argc, char **argv)
 {
     struct ev_loop *loop = ev_default_loop(0);
     struct rtcp_endpoint *endpoint = NULL;
     struct rtcp_listener *listener = NULL;
     int status = BASE_E_INVALID;
+    ev_signal stop;
 
     if (argc == 2) {
         status = rtcp_endpoint_open(loop, NULL, &endpoint);
@@ -54,6 +72,10 @@ int main(int argc, char **argv)
     }
     printf("%s\n", rtcp_listener_address(listener));
     fflush(stdout);
+    ev_signal_init(&stop, on_signal, SIGTERM);
+    stop.data = endpoint;
+    ev_signal_start(loop, &stop);
     ev_run(loop, 0);
+    rtcp_endpoint_close(endpoint);
     return 0;
 }

@@ -653,19 +653,12 @@ static int start_client(struct transfer *t)
 
 static bool read_key(struct transfer *t)
 {
-    if (t->settings.key == NULL) {
-        return true;
-    }
-    int fd = open(t->settings.key, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, t->key, sizeof t->key);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (n < RTCP_KEY_MIN) {
-        fprintf(stderr, "transfer: %s: not a file of %d to %d bytes\n", t->settings.key, RTCP_KEY_MIN, RTCP_KEY_MAX);
+    int status = rtcp_key_read(t->settings.key, t->key, &t->key_size);
+    if (status < 0 && (t->settings.key != NULL || status != BASE_E_NOTFOUND)) {
+        fprintf(stderr, "transfer: %s: not a key of %d to %d bytes\n",
+                t->settings.key != NULL ? t->settings.key : "HOLDFAST_KEY", RTCP_KEY_MIN, RTCP_KEY_MAX);
         return false;
     }
-    t->key_size = (size_t)n;
     return true;
 }
 

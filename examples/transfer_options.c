@@ -27,7 +27,7 @@ static const char help[] =
     "  --read-rate N        read at most N bytes a second (k, M, G)\n"
     "  --ring N             bytes kept for resending (k, M, G; default 1M)\n"
     "  --service NAME       name of the service: served, or expected\n"
-    "  --key-file FILE      pre-shared key: the 16 to 64 bytes of FILE\n"
+    "  --key-file FILE      pre-shared key: the 16 to 64 bytes of FILE (else of the variable HOLDFAST_KEY, if set)\n"
     "  --admin PATH         show the streams at a local socket, for rtcp-ss\n"
     "  --idle-probe S       ask an idle peer for a sign of life every S seconds (default 15)\n"
     "  --retry              send: wait for a server that is not there yet\n"

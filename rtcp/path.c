@@ -318,6 +318,9 @@ int rtcp_session_replace(struct rtcp_session *s, base_time now)
     if (s->path == RTCP_PATH_ATTACHED) {
         s->must_replace = true; /* bytes on the move do not take this wish away */
         rtcp_path_replace(s, now, "the application asks for another connection");
+    } else if (!s->opt.is_client && s->wake == 0 && s->attempt != 0) {
+        s->wake = s->attempt;
+        rtcp_control_choose(s, now);
     }
     if (s->opt.is_client && rtcp_backoff_hinted(&s->backoff, now)) {
         rtcp_path_advance(s, now);

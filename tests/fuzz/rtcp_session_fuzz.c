@@ -174,7 +174,7 @@ static void fill_control(struct run *r, struct rtcp_wire_control *c)
     struct rtcp_session *s = &r->s;
 
     *c = (struct rtcp_wire_control){.id = s->opt.id,
-                                    .type = (uint8_t)(1 + byte(r) % 10),
+                                    .type = (uint8_t)(1 + byte(r) % 11),
                                     .message_id = s->reliable.id,
                                     .received = count_near(r, byte(r) % 2 == 0 ? s->out.first : s->written_max),
                                     .final = count_near(r, s->received),
@@ -183,7 +183,7 @@ static void fill_control(struct run *r, struct rtcp_wire_control *c)
                                     .asker = s->peer_id,
                                     .has_data = byte(r) % 2 == 0};
     c->flagged = c->type == RTCP_WIRE_HALF_CLOSE || c->type == RTCP_WIRE_CLOSE || c->type == RTCP_WIRE_RESET ||
-                 c->type == RTCP_WIRE_WAKE;
+                 c->type == RTCP_WIRE_WAKE || c->type == RTCP_WIRE_PASSIVE;
     base_copy(c->echo, s->pulse.probe[byte(r) % RTCP_PROBES_REMEMBERED].echo, RTCP_WIRE_ECHO);
 }
 
@@ -202,8 +202,8 @@ static void on_control(struct run *r)
 
     fill_control(r, &c);
     has_final = c.type == RTCP_WIRE_HALF_CLOSE || c.type == RTCP_WIRE_CLOSE;
-    has_received =
-        has_final || c.type == RTCP_WIRE_ACK || c.type == RTCP_WIRE_REQACK || c.type == RTCP_WIRE_PROBE_REPLY;
+    has_received = has_final || c.type == RTCP_WIRE_ACK || c.type == RTCP_WIRE_REQACK ||
+                   c.type == RTCP_WIRE_PROBE_REPLY || c.type == RTCP_WIRE_PASSIVE;
     size = rtcp_wire_put_control(bytes, &c);
     rtcp_auth_control(bytes + size, c.type == RTCP_WIRE_UNKNOWN ? r->shared.unknown_key : key,
                       (struct base_bytes){bytes, size}, has_received ? c.received : 0, has_final ? c.final : 0);
@@ -320,6 +320,15 @@ static void on_user(struct run *r)
         if (s->opt.is_client || s->was_accepted) {
             rtcp_session_close(s, r->now, byte(r) % 4 == 3);
         }
+        break;
+    case 4:
+        CHECK(rtcp_session_passivate(s, r->now) <= 0);
+        break;
+    case 5:
+        CHECK(rtcp_session_replace(s, r->now) <= 0);
+        break;
+    case 6:
+        rtcp_session_linger(s, r->now + BASE_MS(byte(r)) * 40, byte(r) % 2 == 1);
         break;
     default:
         break;

@@ -40,7 +40,7 @@ static void handshake(struct base_bytes in)
 
 static bool is_known(uint8_t type)
 {
-    return type >= RTCP_WIRE_ACK && type <= RTCP_WIRE_UNKNOWN;
+    return type >= RTCP_WIRE_ACK && type <= RTCP_WIRE_PASSIVE;
 }
 
 static void control(struct base_bytes in)

@@ -98,6 +98,21 @@ static void either_side_comes_back_by_sending(void **state)
     }
 }
 
+static void either_side_comes_back_by_asking_for_a_connection(void **state)
+{
+    (void)state;
+    for (int who = 0; who < 2; who++) {
+        struct duo d;
+
+        passive_pair(&d, 0);
+        duo_run(&d, BASE_S(40));
+        assert_int_equal(rtcp_session_replace(&side(&d, who)->session, d.now), 0);
+        duo_pump(side(&d, who));
+        DUO_TRUE(&d, duo_until(&d, duo_is_attached, BASE_MS(500)));
+        duo_end(&d);
+    }
+}
+
 /* The end of a stream is said by messages, but it takes the ordinary way. */
 static void a_passive_stream_closes_in_order(void **state)
 {
@@ -427,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(either_side_lets_the_connection_go),
         cmocka_unit_test(either_side_comes_back_by_sending),
+        cmocka_unit_test(either_side_comes_back_by_asking_for_a_connection),
         cmocka_unit_test(a_passive_stream_closes_in_order),
         cmocka_unit_test(nothing_is_let_go_while_bytes_are_under_way),
         cmocka_unit_test(bytes_take_the_wish_back),
