@@ -33,7 +33,7 @@ def longest_pause(totals):
 
 
 def test_udp_blocked_costs_less_than_a_second():
-    """In both directions and in each alone, in mid-stream: a CONTROL connection takes over, no connection is replaced."""
+    """In both directions and in each alone, in mid-stream: a CONTROL connection takes over, none is replaced."""
     for rule in ("", "iifname p2 meta l4proto udp drop", "oifname p2 meta l4proto udp drop"):
         with netlab.open_lab(hosts=2) as lab:
             def block(_server, _client, lab=lab, rule=rule):

@@ -182,6 +182,54 @@ static void a_lost_control_connection_costs_nothing_but_time(void **state)
     duo_end(&d);
 }
 
+/* A link or an address came up (netlink): whoever waits for the back-off tries at once, whoever has a connection asks.
+ */
+static void news_of_the_network_are_acted_upon_at_once(void **state)
+{
+    struct duo d;
+    base_time began;
+
+    (void)state;
+    open_pair(&d);
+    duo_block_tcp(&d, true);
+    duo_block_udp(&d, true);
+    duo_cut(&d, duo_live(&d), DUO_CUT_RESET);
+    duo_run(&d, BASE_S(60));
+    duo_block_tcp(&d, false);
+    duo_block_udp(&d, false);
+    began = d.now;
+    rtcp_session_network_changed(&duo_client(&d)->session, d.now);
+    rtcp_session_network_changed(&duo_client(&d)->session, d.now); /* at most one attempt a second */
+    duo_pump(duo_client(&d));
+    DUO_TRUE(&d, duo_until(&d, duo_is_attached, BASE_S(1)));
+    assert_true(d.now - began < BASE_MS(10));
+    duo_run(&d, BASE_S(2));
+    duo_mark(&d);
+    rtcp_session_network_changed(&duo_client(&d)->session, d.now);
+    duo_pump(duo_client(&d));
+    duo_expect(&d, "C MESSAGE PROBE", NULL);
+    duo_end(&d);
+}
+
+/* The SYN of an opening was lost: the kernel would repeat it after a second. */
+static void an_attempt_that_waits_for_its_syn_ack_begins_anew(void **state)
+{
+    struct duo d;
+    base_time began;
+
+    (void)state;
+    open_world(&d);
+    duo_plan(&d, duo_plan_connect(DUO_CONNECT_NO_ANSWER));
+    (void)duo_connect(&d);
+    duo_run(&d, BASE_MS(500));
+    began = d.now;
+    rtcp_session_network_changed(&duo_client(&d)->session, d.now);
+    duo_pump(duo_client(&d));
+    DUO_TRUE(&d, duo_until(&d, duo_is_attached, BASE_S(1)));
+    assert_true(d.now - began < BASE_MS(100));
+    duo_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +240,8 @@ int main(void)
         cmocka_unit_test(a_connection_that_died_silently_is_found_out_without_udp),
         cmocka_unit_test(udp_that_is_back_is_used_again),
         cmocka_unit_test(a_lost_control_connection_costs_nothing_but_time),
+        cmocka_unit_test(news_of_the_network_are_acted_upon_at_once),
+        cmocka_unit_test(an_attempt_that_waits_for_its_syn_ack_begins_anew),
     };
 
     return cmocka_run_group_tests_name("story/rtcp/courier", tests, NULL, NULL);

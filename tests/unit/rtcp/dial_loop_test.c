@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -234,6 +235,35 @@ static void lists_are_checked_when_they_are_given(void **state)
     tear_down(&w);
 }
 
+/* Design 2: one number, a socket for each address that is listened at; two endpoints may have the same number at two
+ * addresses of one machine, and what an address cannot reach goes by another socket. */
+static void control_ports_belong_to_their_addresses(void **state)
+{
+    struct rtcp_listener *other;
+    struct rtcp_info info = {.round_trip = 0};
+    char text[RTCP_ADDRESS_TEXT];
+    uint16_t number;
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    number = (uint16_t)strtol(strrchr(rtcp_listener_address(w.listener), ':') + 1, NULL, 10);
+    snprintf(text, sizeof text, "127.0.0.2:%u", number);
+    assert_int_equal(rtcp_listen(w.near, text, NULL, on_accept, &w, &other), 0);
+    assert_int_equal(w.far->port[0].bound.port, number);
+    assert_int_equal(w.near->port[0].bound.port, number);
+
+    assert_int_equal(dial(&w, "%s", rtcp_listener_address(w.listener)), 0);
+    while (info.round_trip == 0) { /* of a datagram */
+        ev_run(w.loop, EVRUN_ONCE);
+        rtcp_info(w.client, &info);
+    }
+    assert_int_equal(w.near->port_count, 2);
+    assert_int_equal(w.client->session.route->via, 1);
+    assert_int_not_equal(w.near->port[1].bound.port, number);
+    tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_host_that_does_not_exist_ends_the_opening),
         cmocka_unit_test(an_endpoint_may_be_closed_while_a_name_is_looked_up),
         cmocka_unit_test(lists_are_checked_when_they_are_given),
+        cmocka_unit_test(control_ports_belong_to_their_addresses),
     };
 
     return cmocka_run_group_tests_name("unit/rtcp/dial_loop", tests, NULL, NULL);
