@@ -12,12 +12,14 @@
  *   ownership  options, addresses and bytes are copied during the call. A socket belongs to the caller, from the call
  *              that returned it until rtcp_socket_free.
  *   errors     0 (or a count) on success, else a negative code of base/status.h. Every call on a socket returns
- *              BASE_E_CLOSED after rtcp_socket_close, also in threads that waited meanwhile, and in a child process
- * that did not make the socket itself. fork       the sockets of the parent are dead in the child: it closes its copies
- * of their descriptors and tells the peers nothing. It may make sockets of its own. exit       exit() and the end of
- * main() close every stream in the background first and wait, up to 5 s (rtcp_socket_setup), until the peers have read
- * what was sent. end        a stream ends when an application ends it, or on proof that the peer process is gone. A
- * broken connection is neither an error nor an end here: calls wait, and go on. An end is never invented.
+ *              BASE_E_CLOSED after rtcp_socket_close, also in threads that waited meanwhile, and in a child
+ *              process that did not make the socket itself.
+ *   fork       the sockets of the parent are dead in the child: it closes its copies of their descriptors and
+ *              tells the peers nothing. It may make sockets of its own.
+ *   exit       exit() and the end of main() close every stream in the background first and wait, up to 5 s
+ *              (rtcp_socket_setup), until the peers have read what was sent.
+ *   end        a stream ends when an application ends it, or on proof that the peer process is gone. A broken
+ *              connection is neither an error nor an end here: calls wait, and go on. An end is never invented.
  */
 #ifndef HOLDFAST_RTCP_BLOCKING_H
 #define HOLDFAST_RTCP_BLOCKING_H
@@ -96,10 +98,10 @@ RTCP_API BASE_MUST_USE int64_t rtcp_socket_sendv(struct rtcp_socket *socket, con
 
 /* Reads up to size (>= 1) bytes; waits for the first, to the read deadline.
  *
- *   returns  the count; 0 at the end of the peer's bytes (it shut down or closed, and everything was read); with
- * nothing to read BASE_E_AGAIN (non-blocking), BASE_E_EXPIRED (also with bytes to read, once the deadline has passed),
- * BASE_E_CLOSED, BASE_E_INVALID (size 0), or why the stream ended, as for rtcp_socket_send, after what had come before
- * was read.
+ *   returns  the count; 0 at the end of the peer's bytes (it shut down or closed, and everything was read). With
+ *            nothing to read: BASE_E_AGAIN (non-blocking), BASE_E_EXPIRED (also with bytes to read, once the
+ *            deadline has passed), BASE_E_CLOSED, BASE_E_INVALID (size 0), or why the stream ended, as for
+ *            rtcp_socket_send, after what had come before was read.
  */
 RTCP_API BASE_MUST_USE int64_t rtcp_socket_recv(struct rtcp_socket *socket, void *data, size_t size);
 
