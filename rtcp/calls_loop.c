@@ -31,9 +31,9 @@ int rtcp_stream_options_check(const struct rtcp_stream_options *o)
 {
     bool has_ring = o->ring == 0 ? o->ring_max >= RTCP_RING_MIN && o->ring_max <= RTCP_RING_MAX
                                  : o->ring >= RTCP_RING_MIN && o->ring <= RTCP_RING_MAX;
-    bool is_fine = has_ring && o->acks >= 1 && o->acks <= 16 && o->idle_probe >= BASE_S(1) && o->linger_max > 0 &&
-                   o->idle_passivate >= BASE_S(1) && o->orphan_max >= BASE_S(60) &&
-                   (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
+    bool is_fine = has_ring && o->acks >= 1 && o->acks <= 16 && o->coalesce <= BASE_S(1) &&
+                   o->idle_probe >= BASE_S(1) && o->linger_max > 0 && o->idle_passivate >= BASE_S(1) &&
+                   o->orphan_max >= BASE_S(60) && (o->service == NULL || strlen(o->service) <= RTCP_NAME_MAX);
 
     return is_fine ? 0 : BASE_E_RANGE;
 }
@@ -63,6 +63,7 @@ int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_addres
         return status;
     }
     stream->no_pages = !options->sendfile;
+    stream->coalesce = options->coalesce;
     rtcp_endpoint_session_options(endpoint, options, &so);
     so.is_client = true;
     so.addresses = 1; /* an attempt tries them all */
@@ -122,9 +123,29 @@ void rtcp_stream_set_user(struct rtcp_stream *stream, void *user)
     stream->user = user;
 }
 
+/* Whether few bytes wait, and not for long: more may come. */
+static bool may_wait(struct rtcp_stream *stream, base_time now)
+{
+    const struct rtcp_session *s = &stream->session;
+
+    if (stream->coalesce == 0 || stream->live == NULL || s->out.upto - s->written >= RTCP_COALESCE_UPTO ||
+        s->out.upto == s->written) {
+        return false;
+    }
+    if (stream->flush_at == 0) {
+        stream->flush_at = now + stream->coalesce;
+        rtcp_stream_arm(stream, now);
+    }
+    return now < stream->flush_at;
+}
+
 /* After bytes were taken in: write them now, look at timers only when something is to be said. */
 static void push(struct rtcp_stream *stream, base_time now)
 {
+    if (stream->session.pending_count == 0 && may_wait(stream, now)) {
+        return;
+    }
+    stream->flush_at = 0;
     if (stream->live != NULL && stream->session.pending_count == 0 && stream->is_armed &&
         stream->armed <= now + RTCP_PROBE_FIRST) {
         if (ev_is_active(&stream->live->writer) || rtcp_link_flush(stream->live, now)) {
@@ -132,6 +153,14 @@ static void push(struct rtcp_stream *stream, base_time now)
         }
     }
     rtcp_stream_pump(stream, now);
+}
+
+void rtcp_flush(struct rtcp_stream *stream)
+{
+    if (stream->flush_at != 0) {
+        stream->flush_at = 0;
+        rtcp_stream_pump(stream, base_clock_now());
+    }
 }
 
 int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
@@ -210,6 +239,7 @@ int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size)
     if (s->closed) {
         return BASE_E_CLOSED;
     }
+    rtcp_flush(stream); /* whoever reads may wait for the answer */
     stream->did_recv = true;
     if (stream->is_paused) {
         stream->is_paused = false;

@@ -83,6 +83,8 @@
 #define RTCP_WAITING_MAX  65536u /* bytes taken out of a connection that is about to be replaced */
 #define RTCP_DATAGRAM_MAX 1200u
 
+#define RTCP_COALESCE_UPTO 16384u /* bytes that wait for more, where that was asked for */
+
 #define RTCP_RING_FIRST    65536u      /* an automatic ring begins with this size; up to it rings are plain memory */
 #define RTCP_RING_EASY     (1u << 20)  /* ... grows to this whenever it is full: it still stays in the cache */
 #define RTCP_RING_CAP      (8u << 20)  /* ... and to this, by default, when it is full for longer */

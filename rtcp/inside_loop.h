@@ -128,7 +128,9 @@ struct rtcp_stream {
     bool is_proving;  /* counted among those that wait for CONFIRM */
     bool has_promise; /* its tombstone has a place for ever: early bytes may be delivered */
     bool held_until_confirmed;
-    bool no_pages; /* sendfile is not wanted, or it does not work here */
+    base_time coalesce; /* how long small writes may wait for more; 0: not at all */
+    base_time flush_at; /* ... until then; 0: nothing waits */
+    bool no_pages;      /* sendfile is not wanted, or it does not work here */
 
     uint8_t *waiting; /* bytes taken out of a connection that was frozen */
     size_t waiting_size, waiting_at, waiting_room;
@@ -329,6 +331,8 @@ struct rtcp_stream *rtcp_stream_new(struct rtcp_endpoint *endpoint, const struct
 void rtcp_stream_free(struct rtcp_stream *stream);
 /* Closes both connections abortively. */
 void rtcp_stream_drop_links(struct rtcp_stream *stream);
+/* Arms the timer for what is due first. */
+void rtcp_stream_arm(struct rtcp_stream *stream, base_time now);
 /* Performs all effects, sends the datagrams, arms the timer. */
 void rtcp_stream_pump(struct rtcp_stream *stream, base_time now);
 void rtcp_stream_report(struct rtcp_stream *stream, enum rtcp_report report);

@@ -227,6 +227,7 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
     rtcp_keyring_hold(&e->keys, shared);
     stream->listener = listener;
     stream->no_pages = !listener->stream.sendfile;
+    stream->coalesce = listener->stream.coalesce;
     listener->users++;
     listener->streams++;
     if (rtcp_registry_add(&e->registry, &stream->session) < 0) {

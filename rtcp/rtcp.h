@@ -197,6 +197,9 @@ struct rtcp_stream_options {
                                  first byte and given back when all was acknowledged and nothing was sent for 1 s */
     uint32_t ring_max;        /* of an automatic ring: RTCP_RING_MIN .. RTCP_RING_MAX, default 8 MiB */
     uint32_t acks;            /* how often the peer is to acknowledge while a ring fills: 1 .. 16, default 4 */
+    base_time coalesce;       /* event-driven face: small writes wait for more, until 16 KiB are together, at most this
+                                 long (BASE_MS(1) is sensible, BASE_S(1) the most), or until rtcp_flush, rtcp_recv,
+                                 rtcp_shutdown or rtcp_close; default 0: every write leaves at once */
     bool sendfile;            /* large writes go by sendfile from the ring's pages, where the kernel can, instead of a
                                  copy; default off: measure, it pays on few machines. PROTOCOL.md "Pages" */
     bool no_early_data;       /* client: send nothing before the server accepted */
@@ -253,6 +256,9 @@ RTCP_API BASE_MUST_USE int rtcp_reserve(struct rtcp_stream *stream, struct base_
 
 /* Sends the first size bytes of the room that rtcp_reserve gave. BASE_E_RANGE when size is more than that. */
 RTCP_API BASE_MUST_USE int rtcp_commit(struct rtcp_stream *stream, size_t size);
+
+/* Sends what waits for more bytes to be coalesced with. Nothing happens without that option. */
+RTCP_API void rtcp_flush(struct rtcp_stream *stream);
 
 /* Bytes that rtcp_send would take now: free ones in the ring, and what an automatic ring would grow by. */
 RTCP_API size_t rtcp_room(const struct rtcp_stream *stream);

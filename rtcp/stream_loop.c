@@ -105,11 +105,14 @@ void rtcp_stream_free(struct rtcp_stream *stream)
 
 /* ------------------------------------------------------------------------------------------------ turns */
 
-static void arm(struct rtcp_stream *stream, base_time now)
+void rtcp_stream_arm(struct rtcp_stream *stream, base_time now)
 {
     struct ev_loop *loop = stream->endpoint->loop;
     base_time at = rtcp_session_deadline(&stream->session);
 
+    if (stream->flush_at != 0) {
+        at = base_time_min(at, stream->flush_at);
+    }
     if (at == BASE_NEVER || (stream->is_armed && stream->armed <= at)) {
         return; /* an early timer looks again: cheaper than moving it with every byte */
     }
@@ -161,6 +164,7 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
     }
     settle_confirmation(stream);
     flush_datagram(stream, rtcp_session_is_fin_due(&stream->session)); /* a HALF_CLOSE or CLOSE goes before the FIN */
+    stream->flush_at = 0;
     if (stream->live != NULL && stream->live->state == RTCP_LINK_STREAM && !ev_is_active(&stream->live->writer)) {
         if (!rtcp_link_flush(stream->live, now)) {
             while (rtcp_session_poll(&stream->session, &e)) {
@@ -169,7 +173,7 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
         }
     }
     flush_datagram(stream, false);
-    arm(stream, now);
+    rtcp_stream_arm(stream, now);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int events)

@@ -255,7 +255,7 @@ static int take_flag(struct perf_options *o, int option)
         return 0;
     case OPTION_COALESCE:
         o->coalesce = true;
-        return usage("not offered by this version of the library", "--coalesce");
+        return 0;
     case OPTION_QUIET:
         o->is_quiet = true;
         return 0;

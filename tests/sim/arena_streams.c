@@ -422,6 +422,7 @@ static void start_server(void *object, uint64_t number)
     rtcp_listen_options_default(&o);
     o.stream.ring = a.is_automatic ? 0 : a.ring[SERVER];
     o.stream.ring_max = a.ring[SERVER];
+    o.stream.coalesce = a.is_automatic && a.ring[CLIENT] > a.ring[SERVER] ? BASE_MS(1) : 0;
     o.stream.idle_probe = BASE_S(15);
     snprintf(name, sizeof name, "s%d", node);
     snprintf(address, sizeof address, "10.0.0.%d:%d", node + 1, PORT);
@@ -470,6 +471,7 @@ static void open_talk(void *object, uint64_t number)
     rtcp_stream_options_default(&o);
     o.ring = a.is_automatic ? 0 : a.ring[CLIENT];
     o.ring_max = a.ring[CLIENT];
+    o.coalesce = a.is_automatic && a.ring[CLIENT] > a.ring[SERVER] ? BASE_MS(1) : 0;
     t->began = sim.now;
     if (a.is_long && sim_chance(300)) {
         t->end[CLIENT].quiet_until = base_time_min(sim.now + sim_below(BASE_S(80)), a.calm_at);
