@@ -410,17 +410,19 @@ static void a_connection_that_was_replaced_leaves_nothing_behind(void **state)
     const struct rtcp_stream_options o = with_pages(MIB);
     struct pair p;
     unsigned port;
+    int before;
 
     (void)state;
     open_pair(&p, &o);
     port = (unsigned)strtoul(strrchr(rtcp_listener_address(p.server.listener), ':') + 1, NULL, 10);
+    before = leftovers(port); /* of whoever had the number before */
     rtcp_session_hint(&p.client.stream->session, base_clock_now(), RTCP_EVIDENCE_UNKNOWN);
     rtcp_stream_pump(p.client.stream, base_clock_now());
     while (p.client.stream->session.connections < 2 || p.server.stream->session.connections < 2) {
         turn(&p);
     }
     read_all(&p, MIB);
-    assert_int_equal(leftovers(port), 0);
+    assert_true(leftovers(port) <= before);
     close_pair(&p);
 }
 
