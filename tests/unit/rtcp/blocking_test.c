@@ -1,5 +1,8 @@
 /* The blocking face over real sockets on loopback, with threads: what calls return, what wakes them, when they wait.
  *
+ * The argument says how often the connection of each stream is replaced before the test begins: what holds over a first
+ * connection holds over a resumed one (0).
+ *
  * Nothing sleeps: threads meet where the library lets them, and every wait ends with a deadline. Where a test must know
  * that another thread is inside a call it asks the kernel (its state is "sleeping" in /proc).
  */
@@ -116,6 +119,43 @@ static void begin_and_wait(struct caller *c, enum call what, struct rtcp_socket 
 {
     begin(c, what, socket);
     until_asleep(c);
+}
+
+/* ------------------------------------------------------------------------------------------------ resumed streams */
+
+static int resumes; /* how often the connection of a pair is replaced before the test begins */
+
+/* A reader that has to be woken costs the connection (rtcp_socket_set_read_deadline). */
+static void replace_connection(struct rtcp_socket *socket)
+{
+    base_time end = now() + LONG;
+    struct caller reader = {0};
+    struct rtcp_info before, info;
+
+    assert_int_equal(rtcp_socket_wait_open(socket), 0);
+    assert_int_equal(rtcp_socket_info(socket, &before), 0);
+    begin_and_wait(&reader, RECV, socket);
+    assert_int_equal(rtcp_socket_set_read_deadline(socket, 0), 0);
+    assert_int_equal(finish(&reader), BASE_E_EXPIRED);
+    assert_int_equal(rtcp_socket_set_read_deadline(socket, BASE_NEVER), 0);
+    do {
+        sched_yield();
+        assert_int_equal(rtcp_socket_info(socket, &info), 0);
+        assert_true(now() < end);
+    } while (info.connections == before.connections || info.state != RTCP_ATTACHED);
+}
+
+/* A pair whose stream was resumed as often as the command line says. */
+static int setup_resumed(void **state)
+{
+    int status = setup(state);
+
+    for (int i = 0; i < resumes; i++) {
+        struct pair *p = *state;
+
+        replace_connection(i % 2 == 0 ? p->client : p->server);
+    }
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------------------ bytes and ends */
@@ -575,32 +615,35 @@ static void what_nobody_accepted_is_aborted_with_the_listener(void **state)
     expect(p->server, "lives");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(bytes_go_both_ways_and_end_on_both_sides, setup, teardown),
-        cmocka_unit_test_setup_teardown(several_ranges_are_sent_and_filled_in_a_row, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_abort_of_the_peer_is_told_to_readers_and_writers, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_flush_returns_when_the_peer_has_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_lies_unread_at_an_abort_is_not_an_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(bytes_go_both_ways_and_end_on_both_sides, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(several_ranges_are_sent_and_filled_in_a_row, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(an_abort_of_the_peer_is_told_to_readers_and_writers, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_flush_returns_when_the_peer_has_read, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(what_lies_unread_at_an_abort_is_not_an_end, setup_resumed, teardown),
         cmocka_unit_test(nobody_there_is_an_error_at_once),
         cmocka_unit_test(silence_is_waited_out_until_the_callers_deadline),
-        cmocka_unit_test_setup_teardown(a_connect_that_does_not_wait_comes_true_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_connect_that_does_not_wait_comes_true_later, setup_resumed, teardown),
         cmocka_unit_test(a_full_queue_of_the_listener_sends_clients_away_for_the_moment),
-        cmocka_unit_test_setup_teardown(a_deadline_in_the_past_fails_at_once_and_can_be_taken_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_deadline_in_the_future_is_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_acceptor_keeps_its_deadline, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_deadline_set_while_a_reader_waits_without_one_wakes_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_deadline_that_moves_is_followed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_writer_with_a_full_ring_keeps_its_deadline, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_nonblocking_socket_never_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_poll_waits_for_several_sockets, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_close_wakes_whoever_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_close_wakes_a_reader_and_a_queued_reader, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_close_wakes_who_waits_for_the_opening, setup, teardown),
-        cmocka_unit_test_setup_teardown(ten_threads_may_close_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_nobody_accepted_is_aborted_with_the_listener, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_deadline_in_the_past_fails_at_once_and_can_be_taken_back, setup_resumed,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_deadline_in_the_future_is_kept, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(an_acceptor_keeps_its_deadline, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_deadline_set_while_a_reader_waits_without_one_wakes_it, setup_resumed,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_deadline_that_moves_is_followed, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_writer_with_a_full_ring_keeps_its_deadline, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_nonblocking_socket_never_waits, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_poll_waits_for_several_sockets, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_close_wakes_whoever_waits, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_close_wakes_a_reader_and_a_queued_reader, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(a_close_wakes_who_waits_for_the_opening, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(ten_threads_may_close_at_once, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(what_nobody_accepted_is_aborted_with_the_listener, setup_resumed, teardown),
     };
 
+    resumes = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
