@@ -40,6 +40,15 @@ struct rtcp_socket;
  */
 RTCP_API BASE_MUST_USE int rtcp_socket_setup(const struct rtcp_endpoint_options *options, base_time exit_flush);
 
+/* Changes the pre-shared keys of the process's endpoint: as rtcp_endpoint_set_keys, same errors, and BASE_E_NOMEM,
+ * BASE_E_SYSTEM where the endpoint has to be made first. */
+RTCP_API BASE_MUST_USE int rtcp_socket_set_keys(const struct rtcp_key *keys, size_t count, size_t current);
+
+/* Shows the sockets of the process at an admin socket (rtcp/admin.h), until the process ends or path is NULL.
+ *
+ *   returns  0; BASE_E_EXISTS (also when this process has one already); else as holdfast_admin_open. */
+RTCP_API BASE_MUST_USE int rtcp_socket_admin(const char *path);
+
 /* ------------------------------------------------------------------------------------------------ birth */
 
 struct rtcp_socket_options {

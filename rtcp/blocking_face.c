@@ -270,6 +270,8 @@ static int close_all(struct rtcp_face *face, void *argument)
     return 0;
 }
 
+static int do_admin(struct rtcp_face *face, void *argument);
+
 static void at_exit(void)
 {
     struct rtcp_face *face = atomic_load(&process.face);
@@ -277,11 +279,15 @@ static void at_exit(void)
     pthread_cond_t nothing;
     bool is_delivered_all = false;
 
-    if (face == NULL || process.exit_flush == 0 || !rtcp_face_lock(face)) {
+    if (face == NULL || !rtcp_face_lock(face)) {
         return;
     }
+    if (face->admin != NULL) {
+        (void)!rtcp_face_run(face, do_admin, NULL); /* its file goes, too */
+    }
     rtcp_face_init_cond(&nothing);
-    while (rtcp_face_run(face, close_all, &is_delivered_all) == 0 && !is_delivered_all && base_clock_now() < until) {
+    while (process.exit_flush > 0 && rtcp_face_run(face, close_all, &is_delivered_all) == 0 && !is_delivered_all &&
+           base_clock_now() < until) {
         (void)rtcp_face_wait(face, &nothing, base_clock_now() + EXIT_LOOK);
     }
     rtcp_face_unlock(face);
@@ -399,4 +405,69 @@ int rtcp_socket_setup(const struct rtcp_endpoint_options *options, base_time exi
     }
     pthread_mutex_unlock(&process.lock);
     return status;
+}
+
+/* ------------------------------------------------------------------------------------------------ settings */
+
+struct keys {
+    const struct rtcp_key *keys;
+    size_t count, current;
+};
+
+static int do_set_keys(struct rtcp_face *face, void *argument)
+{
+    const struct keys *k = argument;
+
+    return rtcp_endpoint_set_keys(face->endpoint, k->keys, k->count, k->current);
+}
+
+static int do_admin(struct rtcp_face *face, void *argument)
+{
+    const char *path = argument;
+    int status;
+
+    if (path == NULL) {
+        holdfast_admin_close(face->admin);
+        face->admin = NULL;
+        return 0;
+    }
+    if (face->admin != NULL) {
+        return BASE_E_EXISTS;
+    }
+    status = holdfast_admin_open(face->loop, path, &face->admin);
+    return status < 0 ? status : rtcp_endpoint_admin(face->endpoint, face->admin);
+}
+
+/* Lets the control thread run a command of the process; the face is made if there is none. */
+static int run_command(int (*command)(struct rtcp_face *, void *), void *argument)
+{
+    struct rtcp_face *face;
+    int status = rtcp_face_get(&face);
+
+    if (status == 0 && rtcp_face_lock(face)) {
+        status = rtcp_face_run(face, command, argument);
+        rtcp_face_unlock(face);
+    }
+    return status;
+}
+
+int rtcp_socket_set_keys(const struct rtcp_key *keys, size_t count, size_t current)
+{
+    struct keys k = {keys, count, current};
+
+    return run_command(do_set_keys, &k);
+}
+
+int rtcp_socket_admin(const char *path)
+{
+    char copy[256];
+    size_t size = path == NULL ? 0 : strlen(path);
+
+    if (size >= sizeof copy) {
+        return BASE_E_INVALID;
+    }
+    if (path != NULL) {
+        base_copy(copy, path, size + 1);
+    }
+    return run_command(do_admin, path == NULL ? NULL : copy);
 }

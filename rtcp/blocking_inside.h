@@ -19,6 +19,7 @@
 #ifndef HOLDFAST_RTCP_BLOCKING_INSIDE_H
 #define HOLDFAST_RTCP_BLOCKING_INSIDE_H
 
+#include "rtcp/admin.h"
 #include "rtcp/base/check.h"
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/blocking.h"
@@ -46,6 +47,7 @@ struct rtcp_face {
     pthread_cond_t done; /* a command was carried out */
     struct ev_loop *loop;
     struct rtcp_endpoint *endpoint;
+    struct holdfast_admin *admin; /* NULL: none was asked for */
     pthread_t thread;
     ev_async call;
     bool is_call_wanted; /* send it when the lock is given back */

@@ -167,6 +167,37 @@ static void a_key_is_chosen_before_the_first_socket(void **state)
     expect(p->server, "without");
 }
 
+static void keys_may_be_changed_and_the_streams_be_shown(void **state)
+{
+    const struct rtcp_key changed = {.id = 7, .bytes = key, .size = sizeof key};
+    char path[] = "/tmp/holdfast-blocking-XXXXXX";
+    struct pair *p = *state;
+    struct rtcp_socket *client, *server;
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    assert_int_equal(rtcp_socket_admin(path), 0);
+    assert_int_equal(rtcp_socket_admin(path), BASE_E_EXISTS);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(rtcp_socket_admin(NULL), 0);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(rtcp_socket_set_keys(&changed, 1, 1), BASE_E_RANGE);
+    assert_int_equal(rtcp_socket_set_keys(&changed, 1, 0), 0);
+    assert_int_equal(rtcp_socket_connect(p->address, NULL, LONG, &client), 0);
+    assert_int_equal(rtcp_socket_accept(p->listener, &server), 0);
+    send_all(client, "with a key");
+    expect(server, "with a key");
+    rtcp_socket_free(client);
+    assert_int_equal(rtcp_socket_recv(server, path, 1), 0);
+    assert_int_equal(rtcp_socket_close(server, RTCP_LINGER_BACKGROUND, LONG), 0);
+    rtcp_socket_free(server);
+    assert_int_equal(rtcp_socket_set_keys(NULL, 0, 0), 0);
+    send_all(p->client, "without");
+    expect(p->server, "without");
+}
+
 /* As a program that returns from main() without a word: what it sent arrives, and its end. */
 static void what_was_sent_before_exit_arrives(void **state)
 {
@@ -210,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_is_chosen_before_the_first_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_may_be_changed_and_the_streams_be_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, setup, teardown),
     };
 
