@@ -17,7 +17,8 @@ import party
 
 
 def program():
-    path = pathlib.Path(os.environ.get("HOLDFAST_BINARY_DIR", nettest.ROOT / "build" / "release")) / "tests/net/rtcp-load"
+    build = pathlib.Path(os.environ.get("HOLDFAST_BINARY_DIR", nettest.ROOT / "build" / "release"))
+    path = build / "tests" / "net" / "rtcp-load"
     if not path.exists():
         raise SystemExit(f"{path} is not built: build it, or say HOLDFAST_BINARY_DIR")
     return path

@@ -131,8 +131,9 @@ def test_more_than_4_gib_with_breaks_around_the_wrap():
         assert totals[1]["sent"] == totals[0]["received"] == size
         assert totals[1]["sha256_sent"] == totals[0]["sha256_received"]
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f"    {size} bytes in {netlab.now() - start:.1f} s, {totals[1]['connections']} connections, breaks {breaks}, "
-              f"{totals[1]['repeated']} bytes written again; load {os.getloadavg()[0]:.1f}; {used.ru_utime:.0f} s of CPU")
+        print(f"    {size} bytes in {netlab.now() - start:.1f} s, {totals[1]['connections']} connections, breaks "
+              f"{breaks}, {totals[1]['repeated']} bytes written again; load {os.getloadavg()[0]:.1f}; "
+              f"{used.ru_utime:.0f} s of CPU")
 
 
 if __name__ == "__main__":

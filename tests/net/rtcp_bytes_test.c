@@ -245,7 +245,7 @@ static struct item *item_add(struct world *w, cutrelay_planner *planner)
     assert_true(w->item_count <= SIDES_MAX);
     item->world = w;
     item->side = (struct side){.world = w, .size = w->size};
-    item->relay = cutrelay_open(w->loop, (uint16_t)atoi(port), planner, item);
+    item->relay = cutrelay_open(w->loop, (uint16_t)strtoul(port, NULL, 10), planner, item);
     assert_non_null(item->relay);
     return item;
 }

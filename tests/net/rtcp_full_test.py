@@ -1,4 +1,4 @@
-"""Full rings: both directions stuck, broken, closed and healed (design 2.1: bounded memory, back-pressure, never loss)."""
+"""Full rings: both directions stuck, broken, closed and healed (design 2.1: back-pressure, never loss)."""
 
 import loadparty
 import netlab

@@ -133,7 +133,7 @@ def cost(count):
             one.ask("trim", "trimmed")
         rested = [one.resident_kib() for one in (server, client)]
         each = [(after - early) * 1024 / count for after, early in zip(idle, before)]
-        print(f"    {count} sessions opened in {opened:.1f} s; idle {each[0]:.0f} B (server) and {each[1]:.0f} B (client)"
+        print(f"    {count} sessions opened in {opened:.1f} s; idle {each[0]:.0f} B (server), {each[1]:.0f} B (client)"
               f" each, after 64 B each way {(used[0] - before[0]) * 1024 / count:.0f} and "
               f"{(used[1] - before[1]) * 1024 / count:.0f} B, rested {(rested[0] - before[0]) * 1024 / count:.0f} and "
               f"{(rested[1] - before[1]) * 1024 / count:.0f} B; {server.threads()} and {client.threads()} threads; "
@@ -161,8 +161,8 @@ def test_control_messages_of_many_sessions_share_datagrams():
             one.until("everything to be acknowledged", 20, lambda s: s["unacknowledged"] == 0)
         seconds = netlab.now() - start
         sent = [one.stats()["datagrams_sent"] - early for one, early in zip((server, client), before)]
-        print(f"    {count} sessions, 64 B each way acknowledged in {seconds:.2f} s, by {sent[0]} + {sent[1]} datagrams; "
-              f"{load_average()}")
+        print(f"    {count} sessions, 64 B each way acknowledged in {seconds:.2f} s by {sent[0]} + {sent[1]} datagrams"
+              f"; {load_average()}")
         assert max(sent) <= count, "several messages to one address share a datagram"
         close_all(server, client, count)
 
@@ -203,9 +203,9 @@ def test_passive_sessions_have_no_connection_and_come_back_when_used():
             woken.append(other.flowing(mark, 60)["at_ns"] / 1e9 - start)
             await_acknowledged(server, client)
             let_go(server, client, count)
-        print(f"    {count} sessions passive after {took:.2f} s, {left} connections left; {sent[0]} + {sent[1]} datagrams "
-              f"in {seconds} s; all had bytes {woken[0]:.2f} s after the client sent, {woken[1]:.2f} s after the server; "
-              f"{load_average()}")
+        print(f"    {count} sessions passive after {took:.2f} s, {left} connections left; {sent[0]} + {sent[1]} "
+              f"datagrams in {seconds} s; all had bytes {woken[0]:.2f} s after the client sent, {woken[1]:.2f} s "
+              f"after the server; {load_average()}")
         assert left == 0 and sum(sent) <= 2 * count * (seconds // 25 + 1)
         assert max(woken) <= HEAL_LIMIT * max(1, count / 1000)
         close_all(server, client, count)
@@ -252,8 +252,8 @@ def test_an_idle_session_is_quiet():
         pause(seconds, server, client)
         after, wire_after = [one.stats() for one in (server, client)], frames(lab.hosts[0])
         sent = [x["datagrams_sent"] - y["datagrams_sent"] for x, y in zip(after, before)]
-        print(f"    idle for {seconds} s, a probe each {every} s: {sent[0]} datagrams from the server, {sent[1]} from the "
-              f"client; {sum(wire_after) - sum(wire)} frames in all")
+        print(f"    idle for {seconds} s, a probe each {every} s: {sent[0]} datagrams from the server, {sent[1]} "
+              f"from the client; {sum(wire_after) - sum(wire)} frames in all")
         assert sum(sent) <= 4 * (seconds // every + 1), "each side asks once a period and answers once"
         assert after[1]["connections"] == 1
         close_all(server, client, 1)
