@@ -525,10 +525,10 @@ void rtcp_session_acked_upto(struct rtcp_session *s, base_time now, uint64_t cou
     }
     CHECK(count <= s->written_max);
     rtcp_outbox_trim(&s->out, count);
-    rtcp_age_acked(&s->age, count);
     rtcp_pulse_progressed(&s->pulse, now);
     rtcp_backoff_progressed(&s->backoff);
     s->contact_at = now;
+    rtcp_age_acked(&s->age, count);
     s->full_since = 0;
     if (s->trying == RTCP_TRY_REST && !s->must_replace) {
         s->wants_new = false; /* it moves again */
