@@ -149,13 +149,13 @@ static void bytes_survive_many_cuts(void **state)
 static void bytes_survive_cuts_with_a_large_ring(void **state)
 {
     (void)state;
-    through_a_storm(2000000, (uint64_t)scale() * (64u << 20), 100000, 1u << 20);
+    through_a_storm(2000000, (uint64_t)scale() * (32u << 20), 100000, 1u << 20);
 }
 
 static void small_messages_survive_cuts(void **state)
 {
     (void)state;
-    through_a_storm(4000, (uint64_t)scale() * (256u << 10), 61, 4096);
+    through_a_storm(4000, (uint64_t)scale() * (192u << 10), 61, 4096);
 }
 
 /* Writers of one socket at once: each message, as small as it is, lies in one piece. */
