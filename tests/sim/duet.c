@@ -98,7 +98,7 @@ static int new_conn(void)
             return i;
         }
     }
-    CHECK(!"a client has two connections, a server two and those nobody wants");
+    CHECK(false); /* a client has two connections, a server two and those nobody wants */
     return 0;
 }
 
