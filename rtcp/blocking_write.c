@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#define TURNS 8
+
 /* ------------------------------------------------------------------------------------------------ ring to kernel */
 
 /* The FIN after the last byte. Only the control thread sends it: HALF_CLOSE or CLOSE goes out first (design 2.6). */
@@ -113,6 +115,18 @@ static int send_status(const struct rtcp_socket *socket, base_time now)
     return status;
 }
 
+/* Lets the ring grow, if nobody reads it: its bytes move. Also for a stream that has turned its ring over a few times
+ * without filling it: a small ring asks for many acknowledgements, and each wakes two control threads. */
+static void grow_ring(struct rtcp_socket *socket, base_time now, size_t size)
+{
+    struct rtcp_session *s = &socket->stream->session;
+    bool is_busy = s->out.upto - s->opt.first_offset > TURNS * s->out.size;
+
+    if (!socket->in_flight) {
+        rtcp_session_grow(s, now, is_busy && size < s->out.size ? s->out.size : size);
+    }
+}
+
 /* Takes what fits of one range and sends it: the count, or a status. */
 static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
 {
@@ -124,9 +138,7 @@ static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
         int64_t n = status;
 
         if (status == 0) {
-            if (!socket->in_flight) { /* nobody reads the ring: its bytes may move */
-                rtcp_session_grow(&socket->stream->session, now, bytes.size - taken);
-            }
+            grow_ring(socket, now, bytes.size - taken);
             n = rtcp_session_append(&socket->stream->session, now,
                                     (struct base_bytes){bytes.data + taken, bytes.size - taken});
             if (n > 0) {
