@@ -5,6 +5,7 @@
  * Relies on libev's way of sharing a loop: the lock is given back while the loop sleeps.
  * Not here  sockets; what goes over connections.
  */
+#include "rtcp/base/admin_loop.h"
 #include "rtcp/blocking_inside.h"
 
 #include <errno.h>
@@ -227,6 +228,7 @@ static void in_child(void)
         for (const struct rtcp_stream *s = face->endpoint->streams; s != NULL; s = s->next) {
             close_link(s->live);
             close_link(s->trying);
+            rtcp_dial_close_copies(s);
         }
         for (const struct rtcp_shared_link *l = face->left; l != NULL; l = l->next_left) {
             close(l->use.fd); /* of a link that exists: closed above, and nobody made another number of it since */
@@ -243,6 +245,11 @@ static void in_child(void)
         if (face->endpoint->hints.fd >= 0) {
             close(face->endpoint->hints.fd);
         }
+        if (face->endpoint->spare_fd >= 0) {
+            close(face->endpoint->spare_fd);
+        }
+        rtcp_courier_close_copies(face->endpoint);
+        base_admin_close_copies(face->admin);
         close(face->ends_fd);
     }
     atomic_store(&process.face, NULL);

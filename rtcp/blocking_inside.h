@@ -161,6 +161,9 @@ void rtcp_shared_link_wake_reader(struct rtcp_socket *socket);
 /* The connection broke, or ended, in the hands of a thread. Locked. */
 void rtcp_shared_link_broke(struct rtcp_shared_link *link, int error, const char *why);
 void rtcp_shared_link_eof(struct rtcp_shared_link *link);
+/* Nothing more can be read from it because we shut its reading side down to wake a reader: it has to be replaced, where
+ * the stream goes on. Locked. */
+void rtcp_shared_link_woken(struct rtcp_shared_link *link);
 /* Whether what was moved on it still counts in the session. Locked. */
 bool rtcp_shared_link_counts(const struct rtcp_shared_link *link);
 /* Sets or stops the timer that wakes a reader at its deadline. Locked, on the control thread. */

@@ -44,6 +44,15 @@ void rtcp_shared_link_eof(struct rtcp_shared_link *link)
     }
 }
 
+void rtcp_shared_link_woken(struct rtcp_shared_link *link)
+{
+    const struct rtcp_stream *stream = link->socket->stream;
+
+    if (stream != NULL && !stream->session.closed && !rtcp_session_is_at_end(&stream->session)) {
+        rtcp_shared_link_broke(link, 0, "a reader had to be woken");
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------ the last one out */
 
 /* Takes what fits out of a connection that nobody will read any more: it needs no repetition (design 2.4). */
@@ -347,11 +356,13 @@ void rtcp_shared_link_look(struct rtcp_shared_link *link, uint32_t events)
     int error = 0;
     socklen_t size = sizeof error;
 
-    if (link->use.is_dead || link->is_eof || link->socket->reader.is_taken || (link->is_woken && !is_broken) ||
+    if (link->use.is_dead || link->is_eof || link->socket->reader.is_taken ||
         ioctl(link->use.fd, FIONREAD, &unread) < 0 || unread > 0) {
         return;
     }
-    if (is_broken && getsockopt(link->use.fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
+    if (link->is_woken && !is_broken) {
+        rtcp_shared_link_woken(link); /* the reader had its byte and left in the instant it was woken */
+    } else if (is_broken && getsockopt(link->use.fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) {
         rtcp_shared_link_broke(link, error, "it broke");
     } else {
         rtcp_shared_link_eof(link);

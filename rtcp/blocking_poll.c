@@ -28,6 +28,17 @@ struct waiting {
     struct pollfd *fds; /* the eventfd, then one for each */
 };
 
+/* Who asks here and never runs into the full ring counts as waiting for room all the same: the acknowledgement that
+ * makes some wakes us, and a ring that stays full grows. */
+static void meet_full_ring(struct rtcp_socket *socket)
+{
+    base_time now = base_clock_now();
+    struct base_span room;
+
+    (void)!rtcp_session_reserve(&socket->stream->session, now, &room);
+    rtcp_socket_settle(socket, now);
+}
+
 static unsigned ready(struct rtcp_socket *socket, unsigned events, bool has_bytes)
 {
     unsigned found = 0;
@@ -45,7 +56,7 @@ static unsigned ready(struct rtcp_socket *socket, unsigned events, bool has_byte
         socket->stream->session.peer_closed) {
         found |= RTCP_POLL_WRITE;
     } else if ((events & RTCP_POLL_WRITE) != 0) {
-        socket->stream->session.wants_room = true; /* the acknowledgement that makes room wakes us */
+        meet_full_ring(socket);
     }
     return found & events;
 }

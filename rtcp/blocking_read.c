@@ -116,9 +116,7 @@ static int64_t judge(struct rtcp_shared_link *link, ssize_t n, int error, const 
         return n;
     }
     if (n == 0 && link->is_woken) {
-        if (!stream->session.closed && !rtcp_session_is_at_end(&stream->session)) {
-            rtcp_shared_link_broke(link, 0, "a reader had to be woken");
-        }
+        rtcp_shared_link_woken(link);
     } else if (n == 0) {
         rtcp_shared_link_eof(link);
     } else {

@@ -165,8 +165,9 @@ static void look_at_ways(struct rtcp_endpoint *endpoint, const struct rtcp_sessi
     if (rtcp_address_is_courier(&endpoint->source->peer)) {
         rtcp_courier_heard(endpoint, &endpoint->source->peer, now);
     }
-    if (s->route != NULL && rtcp_address_equal(&s->route->to, &endpoint->source->peer)) {
-        s->route->via = endpoint->source->via;
+    if (s->route != NULL && !rtcp_address_is_courier(&endpoint->source->peer) &&
+        rtcp_address_equal(&s->route->to, &endpoint->source->peer)) {
+        s->route->via = endpoint->source->via; /* a CONTROL connection says nothing about the way back to UDP */
     }
     if (s->route != NULL && before->family != 0 && !rtcp_address_equal(before, &s->route->to) &&
         (rtcp_address_is_courier(before) || rtcp_address_is_courier(&s->route->to))) {

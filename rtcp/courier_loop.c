@@ -168,6 +168,15 @@ void rtcp_courier_close_all(struct rtcp_endpoint *endpoint)
     rtcp_courier_free_closed(endpoint);
 }
 
+void rtcp_courier_close_copies(const struct rtcp_endpoint *endpoint)
+{
+    for (const struct rtcp_courier *c = endpoint->couriers; c != NULL; c = c->next) {
+        if (c->fd >= 0) {
+            close(c->fd);
+        }
+    }
+}
+
 /* Routes that lead along a connection that is gone lead back to UDP. */
 void rtcp_courier_forget(struct rtcp_endpoint *endpoint, const struct rtcp_address *self)
 {

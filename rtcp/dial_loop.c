@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Shared by the loop's thread and the one that looks up; whoever is last frees it. */
 struct lookup {
@@ -325,6 +326,15 @@ void rtcp_dial_stop(struct rtcp_stream *stream)
         if (d->race[i] != NULL) {
             rtcp_link_close(d->race[i], false);
             d->race[i] = NULL;
+        }
+    }
+}
+
+void rtcp_dial_close_copies(const struct rtcp_stream *stream)
+{
+    for (int i = 0; stream->dial != NULL && i < RTCP_RACE_MAX; i++) {
+        if (stream->dial->race[i] != NULL) {
+            close(stream->dial->race[i]->fd);
         }
     }
 }

@@ -394,6 +394,8 @@ void rtcp_dial_begin(struct rtcp_stream *stream, uint32_t attempt, base_time now
 /* Whether the attempt has no connection yet. */
 bool rtcp_dial_is_on(const struct rtcp_stream *stream, uint32_t attempt);
 void rtcp_dial_stop(struct rtcp_stream *stream);
+/* As rtcp_courier_close_copies. */
+void rtcp_dial_close_copies(const struct rtcp_stream *stream);
 /* A connection of the attempt is there, or failed. */
 void rtcp_dial_connected(struct rtcp_link *link, base_time now, int error);
 /* It carries the session. */
@@ -439,6 +441,8 @@ void rtcp_courier_heard(struct rtcp_endpoint *endpoint, const struct rtcp_addres
 void rtcp_courier_forget(struct rtcp_endpoint *endpoint, const struct rtcp_address *self);
 void rtcp_courier_free_closed(struct rtcp_endpoint *endpoint);
 void rtcp_courier_close_all(struct rtcp_endpoint *endpoint);
+/* In a child process: closes its copies of the descriptors and touches nothing else. */
+void rtcp_courier_close_copies(const struct rtcp_endpoint *endpoint);
 
 /* ------------------------------------------------------------------------------------------------ endpoint_loop.c */
 

@@ -554,6 +554,19 @@ void base_admin_close(struct holdfast_admin *admin)
     free(admin);
 }
 
+void base_admin_close_copies(const struct holdfast_admin *admin)
+{
+    if (admin == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < BASE_ADMIN_CLIENTS_MAX; i++) {
+        if (admin->client[i].fd >= 0) {
+            (void)close(admin->client[i].fd);
+        }
+    }
+    (void)close(admin->fd);
+}
+
 int base_admin_add(struct holdfast_admin *admin, const char *name, base_admin_command *command, void *user)
 {
     if (admin->command_count == BASE_ADMIN_COMMANDS_MAX) {

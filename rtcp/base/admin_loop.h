@@ -41,6 +41,10 @@ BASE_MUST_USE int base_admin_open(struct ev_loop *loop, const char *path, struct
 /* Hangs up on all clients and removes the file. Accepts NULL. */
 void base_admin_close(struct holdfast_admin *admin);
 
+/* In a child process, instead of base_admin_close: closes its copies of the descriptors and touches nothing else, so
+ * that the file does not seem alive when the parent is not. Accepts NULL. */
+void base_admin_close_copies(const struct holdfast_admin *admin);
+
 /* Adds a command: a static word. Two of the same name answer one after the other, into one answer.
  * 0 or BASE_E_RANGE (too many). */
 BASE_MUST_USE int base_admin_add(struct holdfast_admin *admin, const char *name, base_admin_command *command,

@@ -198,6 +198,49 @@ static void keys_may_be_changed_and_the_streams_be_shown(void **state)
     expect(p->server, "without");
 }
 
+/* A process that dies without a word leaves a child behind: the file of its admin socket is nobody's, not the child's
+ * (who restarts the service must get it). */
+static void a_child_does_not_keep_the_admin_socket_of_its_dead_parent(void **state)
+{
+    char path[] = "/tmp/holdfast-blocking-XXXXXX";
+    int fd = mkstemp(path);
+    int is_there[2], is_over[2];
+    pid_t parent;
+    char byte;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    assert_int_equal(pipe(is_there), 0);
+    assert_int_equal(pipe(is_over), 0);
+    parent = fork();
+    if (parent == 0) {
+        bool is_right = rtcp_socket_admin(path) == 0;
+
+        if (fork() == 0) { /* it lives until the test ends */
+            close(is_over[1]);
+            (void)!write(is_there[1], "y", 1);
+            (void)!read(is_over[0], &byte, 1);
+            _exit(0);
+        }
+        (void)!write(is_there[1], is_right ? "y" : "n", 1);
+        _exit(0);
+    }
+    assert_true(parent > 0);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(read(is_there[0], &byte, 1), 1);
+        assert_int_equal(byte, 'y');
+    }
+    assert_int_equal(rtcp_socket_admin(path), 0);
+    assert_int_equal(rtcp_socket_admin(NULL), 0);
+    close(is_over[0]);
+    close(is_over[1]);
+    close(is_there[0]);
+    close(is_there[1]);
+}
+
 /* As a program that returns from main() without a word: what it sent arrives, and its end. */
 static void what_was_sent_before_exit_arrives(void **state)
 {
@@ -242,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_is_chosen_before_the_first_socket, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_may_be_changed_and_the_streams_be_shown, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_child_does_not_keep_the_admin_socket_of_its_dead_parent, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, setup, teardown),
     };
 

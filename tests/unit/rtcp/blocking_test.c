@@ -6,6 +6,7 @@
  * Nothing sleeps: threads meet where the library lets them, and every wait ends with a deadline. Where a test must know
  * that another thread is inside a call it asks the kernel (its state is "sleeping" in /proc).
  */
+#include "rtcp/blocking_inside.h"
 #include "tests/unit/rtcp/blocking_pair.h"
 
 #include <pthread.h>
@@ -424,6 +425,32 @@ static void a_deadline_set_while_a_reader_waits_without_one_wakes_it(void **stat
     }
 }
 
+static base_time processor_time(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return BASE_S(t.tv_sec) + (base_time)t.tv_nsec;
+}
+
+/* The byte came in the instant in which the deadline passed: the reader is gone when its connection is shut to wake it.
+ * Nobody reads it then, and who polls must neither spin nor wait for ever (R5). */
+static void a_wake_up_that_meets_no_reader_costs_the_connection_only(void **state)
+{
+    struct pair *p = *state;
+    struct rtcp_poll poll = {.socket = p->client, .events = RTCP_POLL_READ};
+    base_time before = processor_time();
+
+    assert_int_equal(rtcp_socket_wait_open(p->client), 0);
+    assert_true(rtcp_face_lock(p->client->face));
+    rtcp_shared_link_wake_reader(p->client);
+    rtcp_face_unlock(p->client->face);
+    assert_int_equal(rtcp_socket_poll(&poll, 1, BASE_MS(400)), 0);
+    assert_true(processor_time() - before < BASE_MS(200));
+    send_all(p->server, "on");
+    expect(p->client, "on");
+}
+
 static void a_deadline_that_moves_is_followed(void **state)
 {
     struct pair *p = *state;
@@ -490,6 +517,30 @@ static void a_nonblocking_socket_never_waits(void **state)
     poll = (struct rtcp_poll){.socket = p->client, .events = RTCP_POLL_READ | RTCP_POLL_WRITE};
     assert_int_equal(rtcp_socket_poll(&poll, 1, LONG), 1);
     assert_int_equal(poll.ready, RTCP_POLL_WRITE);
+}
+
+/* As with TCP, whose kernels swallow megabytes: a writer who asks by poll, and so never meets a full ring, must not be
+ * worse off than one who runs into it (PROTOCOL.md "Rings": full for 4 ms, it grows). */
+static void who_asks_by_poll_before_each_send_gets_a_ring_that_grows(void **state)
+{
+    struct pair *p = *state;
+    struct rtcp_poll poll = {.socket = p->client, .events = RTCP_POLL_WRITE};
+    static uint8_t bytes[65536];
+    struct rtcp_info info;
+    size_t sent = 0;
+
+    assert_int_equal(rtcp_socket_wait_open(p->client), 0);
+    assert_int_equal(rtcp_socket_set_nonblocking(p->client, true), 0);
+    while (sent < 8u << 20 && rtcp_socket_poll(&poll, 1, BASE_S(5)) == 1) {
+        int64_t n = rtcp_socket_send(p->client, bytes, sizeof bytes);
+
+        assert_true(n > 0);
+        sent += (size_t)n;
+    }
+    assert_int_equal(sent, 8u << 20); /* nobody reads: all of them are in the ring */
+    assert_int_equal(rtcp_socket_info(p->client, &info), 0);
+    assert_int_equal(info.ring, info.ring_max);
+    assert_int_equal(rtcp_socket_poll(&poll, 1, BASE_MS(20)), 0);
 }
 
 static void a_poll_waits_for_several_sockets(void **state)
@@ -633,9 +684,13 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_acceptor_keeps_its_deadline, setup_resumed, teardown),
         cmocka_unit_test_setup_teardown(a_deadline_set_while_a_reader_waits_without_one_wakes_it, setup_resumed,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_wake_up_that_meets_no_reader_costs_the_connection_only, setup_resumed,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_deadline_that_moves_is_followed, setup_resumed, teardown),
         cmocka_unit_test_setup_teardown(a_writer_with_a_full_ring_keeps_its_deadline, setup_resumed, teardown),
         cmocka_unit_test_setup_teardown(a_nonblocking_socket_never_waits, setup_resumed, teardown),
+        cmocka_unit_test_setup_teardown(who_asks_by_poll_before_each_send_gets_a_ring_that_grows, setup_resumed,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_poll_waits_for_several_sockets, setup_resumed, teardown),
         cmocka_unit_test_setup_teardown(a_close_wakes_whoever_waits, setup_resumed, teardown),
         cmocka_unit_test_setup_teardown(a_close_wakes_a_reader_and_a_queued_reader, setup_resumed, teardown),

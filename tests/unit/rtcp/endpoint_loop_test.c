@@ -2,6 +2,7 @@
  *
  * Every wait is for an event and ends with a deadline; nothing sleeps.
  */
+#include "rtcp/inside_loop.h"
 #include "rtcp/rtcp.h"
 
 #include <ev.h>
@@ -281,6 +282,43 @@ static void a_closed_listener_refuses_for_good(void **state)
     tear_down(&w);
 }
 
+/* What comes by a CONTROL connection says nothing about which UDP port serves the client: the way back to UDP leaves
+ * from the port that the client knows (P74), not from the first one. */
+static void a_control_connection_leaves_the_udp_port_of_the_route_alone(void **state)
+{
+    struct rtcp_wire_control c = {.type = RTCP_WIRE_PROBE, .has_data = false};
+    struct rtcp_source source = {.peer = rtcp_address_courier(7)};
+    uint8_t bytes[RTCP_WIRE_CONTROL_MAX];
+    struct rtcp_listener *second;
+    struct rtcp_route *route;
+    struct world w;
+    struct rtcp_stats before, after;
+    size_t size;
+
+    (void)state;
+    set_up(&w);
+    assert_int_equal(rtcp_listen(w.far, "127.0.0.2:0", NULL, on_accept, &w, &second), 0);
+    w.listener = second;
+    assert_int_equal(open_client(&w, NULL), 0);
+    wait_for(&w, &w.accepted, 1);
+    wait_for(&w, &w.writable, 1); /* it has its keys */
+    route = w.server->session.route;
+    assert_non_null(route);
+    assert_int_equal(route->via, 1);
+
+    c.id = w.server->session.opt.id;
+    c.asker = w.client->session.opt.id;
+    size = rtcp_wire_put_control(bytes, &c);
+    rtcp_auth_control(bytes + size, w.client->session.keys.control_up, (struct base_bytes){bytes, size}, 0, 0);
+    route->to = source.peer; /* it stands in for UDP */
+    rtcp_endpoint_stats(w.far, &before);
+    rtcp_control_received(w.far, (struct base_bytes){bytes, size + RTCP_WIRE_CONTROL_TAG}, &source);
+    rtcp_endpoint_stats(w.far, &after);
+    assert_int_equal(after.messages_dropped, before.messages_dropped); /* it was believed */
+    assert_int_equal(route->via, 1);
+    tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_takes_no_more_until_the_reader_has_read),
         cmocka_unit_test(endpoints_are_told_apart_and_count),
         cmocka_unit_test(a_closed_listener_refuses_for_good),
+        cmocka_unit_test(a_control_connection_leaves_the_udp_port_of_the_route_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
