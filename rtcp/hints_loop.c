@@ -30,13 +30,19 @@ static bool is_good_news(const struct nlmsghdr *h)
     return (link.ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
 }
 
-static bool has_good_news(uint8_t *bytes, size_t size)
+static bool has_good_news(const uint8_t *bytes, size_t size)
 {
-    struct nlmsghdr *h = (struct nlmsghdr *)(void *)bytes;
+    size_t at = 0;
     bool has_news = false;
 
-    for (; NLMSG_OK(h, size); h = NLMSG_NEXT(h, size)) {
+    while (at < size) { /* not NLMSG_NEXT: with an unsigned size it goes on behind the end after an odd length */
+        const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)(bytes + at);
+
+        if (!NLMSG_OK(h, size - at)) {
+            break;
+        }
         has_news = has_news || is_good_news(h);
+        at += NLMSG_ALIGN(h->nlmsg_len);
     }
     return has_news;
 }
