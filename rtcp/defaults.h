@@ -18,10 +18,11 @@
 #define RTCP_CONNECT_BUSY BASE_S(2) /* client: connecting or waiting for the answer, while data waits */
 #define RTCP_CONNECT_IDLE BASE_S(3) /* ... while none does */
 
-#define RTCP_RACE_NEXT  BASE_MS(250) /* no answer for so long: the next address is tried beside it */
-#define RTCP_RACE_AGAIN BASE_MS(500) /* ... all were: another SYN, where no datagram can tell that the path is back */
-#define RTCP_RACE_MAX   8            /* connections of one attempt at once */
-#define RTCP_LOOKUP_GAP BASE_S(5)    /* names are not looked up more often */
+#define RTCP_RACE_NEXT   BASE_MS(250) /* no answer for so long: the next address is tried beside it */
+#define RTCP_RACE_AGAIN  BASE_MS(500) /* ... all were: another SYN, where no datagram can tell that the path is back */
+#define RTCP_RACE_MAX    8            /* connections of one attempt at once */
+#define RTCP_LOOKUP_GAP  BASE_S(5)    /* names are not looked up more often */
+#define RTCP_LOOKUPS_MAX 64           /* of an endpoint at once, each in a thread; more wait for their next attempt */
 
 #define RTCP_BACKOFF_FIRST BASE_MS(50)
 #define RTCP_BACKOFF_LAST  BASE_S(10)

@@ -122,7 +122,8 @@ static void want_lookup(struct rtcp_dial *d, base_time now)
     size_t size = strlen(d->names) + 1;
     struct lookup *l;
 
-    if (size == 1 || d->lookup != NULL || (d->looked_at != 0 && now < d->looked_at + RTCP_LOOKUP_GAP)) {
+    if (size == 1 || d->lookup != NULL || d->stream->endpoint->lookups >= RTCP_LOOKUPS_MAX ||
+        (d->looked_at != 0 && now < d->looked_at + RTCP_LOOKUP_GAP)) {
         return;
     }
     l = calloc(1, sizeof *l + size);
@@ -139,6 +140,7 @@ static void want_lookup(struct rtcp_dial *d, base_time now)
         lookup_free(l);
         return;
     }
+    d->stream->endpoint->lookups++;
     d->lookup = l;
     d->looked_at = now;
 }
@@ -153,6 +155,7 @@ static void end_lookup(struct rtcp_dial *d)
         return;
     }
     ev_async_stop(d->stream->endpoint->loop, &d->looked_up);
+    d->stream->endpoint->lookups--;
     d->lookup = NULL;
     pthread_mutex_lock(&l->lock);
     is_done = l->is_done;

@@ -202,6 +202,7 @@ struct rtcp_endpoint {
     struct rtcp_control_port port[RTCP_PORTS_MAX];
     int port_count;
     struct rtcp_hints hints;
+    int lookups;          /* of names, under way */
     uint16_t port_wanted; /* number of the first listening port; 0: none */
 
     struct rtcp_courier *couriers; /* CONTROL connections of both roles */

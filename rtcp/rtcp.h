@@ -73,7 +73,7 @@ struct rtcp_key {
 };
 
 struct rtcp_endpoint_options {
-    size_t streams_max;          /* streams and half-open connections at once: 1 .. 2^20; default 65536 */
+    size_t streams_max;          /* streams of both roles at once: 1 .. 2^20; default 65536 */
     const uint8_t *key;          /* pre-shared key of RTCP_KEY_MIN .. RTCP_KEY_MAX bytes, or NULL for none */
     size_t key_size;             /* then only holders of the key can open, resume and control streams */
     uint32_t key_id;             /* names the key on the wire */
@@ -223,10 +223,11 @@ RTCP_API void rtcp_stream_options_default(struct rtcp_stream_options *o);
  *   address    "host:port", "[ipv6]:port", or a list of up to 8 of these with commas: ways to one server, all tried, a
  *              quarter of a second apart. Names are looked up in a thread of their own, again for later attempts.
  *   callbacks  copied; user is passed back as the first argument of each.
- *   returns    0; BASE_E_INVALID (address), BASE_E_RANGE (an option or too many streams), BASE_E_NOMEM. What happens
- *              later is told by on_link and on_closed: with nobody there at any address at the first attempt, or a
- *              final refusal before the first acceptance, on_closed(BASE_E_REFUSED); with no such host,
- *              on_closed(BASE_E_NOTFOUND); neither with retry_refused. Silence is retried for ever.
+ *   returns    0; BASE_E_INVALID (address), BASE_E_RANGE (an option or too many streams), BASE_E_NOMEM, BASE_E_CLOSED
+ *              (after rtcp_drain). What happens later is told by on_link and on_closed: with nobody there at any
+ *              address at the first attempt, or a final refusal before the first acceptance,
+ *              on_closed(BASE_E_REFUSED); with no such host, on_closed(BASE_E_NOTFOUND); neither with retry_refused.
+ *              Silence is retried for ever.
  *   handle     valid until on_closed returned or the endpoint is closed.
  *   source     paper 3.1; PROTOCOL.md "Opening".
  */
@@ -266,7 +267,8 @@ RTCP_API size_t rtcp_room(const struct rtcp_stream *stream);
 /* Reads up to size (>= 1) bytes.
  *
  *   returns  the count; 0 at the end of the peer's bytes (it shut down or closed and everything was read: never
- *            invented from a broken connection); BASE_E_AGAIN: wait for on_readable; BASE_E_CLOSED after rtcp_close.
+ *            invented from a broken connection); BASE_E_AGAIN: wait for on_readable; BASE_E_CLOSED after rtcp_close, or
+ *            when the stream ended otherwise (on_closed says why); BASE_E_INVALID (size 0).
  */
 RTCP_API BASE_MUST_USE int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size);
 

@@ -207,6 +207,34 @@ static void a_host_that_does_not_exist_ends_the_opening(void **state)
     tear_down(&w);
 }
 
+/* Thousands of streams that come back at once must not become as many threads. */
+static void few_names_are_looked_up_at_once_and_the_others_wait(void **state)
+{
+    enum { STREAMS = RTCP_LOOKUPS_MAX + 40 };
+    const char *port;
+    struct world w;
+    uint64_t up;
+
+    (void)state;
+    set_up(&w);
+    port = strrchr(rtcp_listener_address(w.listener), ':') + 1;
+    for (int i = 0; i < STREAMS; i++) {
+        assert_int_equal(dial(&w, "localhost:%s", port), 0);
+    }
+    assert_int_equal(w.near->lookups, RTCP_LOOKUPS_MAX);
+    do {
+        ev_run(w.loop, EVRUN_ONCE);
+        assert_true(w.near->lookups <= RTCP_LOOKUPS_MAX);
+        up = 0;
+        for (const struct rtcp_stream *s = w.near->streams; s != NULL; s = s->next) {
+            up += s->session.path == RTCP_PATH_ATTACHED ? 1 : 0;
+        }
+    } while (up < STREAMS);
+    assert_int_equal(w.near->lookups, 0);
+    assert_int_equal(w.closed, 0);
+    tear_down(&w);
+}
+
 /* The thread that looks up may outlive the stream and the endpoint. */
 static void an_endpoint_may_be_closed_while_a_name_is_looked_up(void **state)
 {
@@ -272,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_opening_is_refused_when_every_address_refuses),
         cmocka_unit_test(a_name_is_looked_up_without_blocking_the_caller),
         cmocka_unit_test(a_host_that_does_not_exist_ends_the_opening),
+        cmocka_unit_test(few_names_are_looked_up_at_once_and_the_others_wait),
         cmocka_unit_test(an_endpoint_may_be_closed_while_a_name_is_looked_up),
         cmocka_unit_test(lists_are_checked_when_they_are_given),
         cmocka_unit_test(control_ports_belong_to_their_addresses),
