@@ -109,8 +109,25 @@ static bool is_too_early(const struct rtcp_session *s, base_time now)
            now < s->attached_at + RTCP_CONFIRM_AFTER;
 }
 
+/* The CONTROL connection left the question before this one without an answer: it may have stalled with the path, and
+ * its kernel will try again late. UDP may be back before: the same question goes there, too. */
+static void ask_directly_as_well(struct rtcp_session *s, base_time now, const struct rtcp_pending *question)
+{
+    struct rtcp_pending *p;
+
+    if (!s->opt.is_client || !rtcp_address_is_courier(&s->route->to) || s->route->unanswered < 2) {
+        return;
+    }
+    rtcp_route_try_direct(s->route, now);
+    s->route->is_new = false;
+    p = rtcp_session_push(s, RTCP_EFFECT_PROBE_TO, 0, 0);
+    p->type = RTCP_WIRE_PROBE;
+    base_copy(p->echo, question->echo, RTCP_WIRE_ECHO);
+}
+
 void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate)
 {
+    base_time before = s->pulse.probed_at;
     struct rtcp_pending *p;
 
     if (s->route == NULL || (!to_candidate && !rtcp_route_is_valid(s->route)) || is_too_early(s, now)) {
@@ -123,6 +140,11 @@ void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate
     p->type = RTCP_WIRE_PROBE;
     rtcp_pulse_asked(&s->pulse, now, s->path == RTCP_PATH_ATTACHED ? s->live : 0, &s->rng, p->echo);
     s->route->asked_at = now;
+    if (!to_candidate) {
+        ask_directly_as_well(s, now, p);
+    } else if (rtcp_route_is_valid(s->route)) {
+        s->pulse.probed_at = before; /* a look at another way does not put off the next question along this one */
+    }
 }
 
 /* A client that only reads has no question of its own: it would never find out that what it says is lost, and the

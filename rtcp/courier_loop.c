@@ -339,6 +339,15 @@ static void connected(struct rtcp_courier *c)
     flush(c);
 }
 
+/* UDP answers may have come back unnoticed: nothing asks while everything flows. */
+static void try_direct(struct rtcp_courier *c, struct rtcp_stream *user, base_time now)
+{
+    rtcp_stream_pump(user, now); /* the way of what was asked before is chosen when it is polled */
+    rtcp_route_try_direct(c->route, now);
+    c->route->is_new = false;
+    rtcp_session_ask(&user->session, now, true);
+}
+
 static void answered(struct rtcp_courier *c, size_t total, base_time now)
 {
     const struct rtcp_session *s = rtcp_registry_find(&c->endpoint->registry, c->asked_for);
@@ -355,6 +364,7 @@ static void answered(struct rtcp_courier *c, size_t total, base_time now)
     note(c, "open", NULL);
     c->route->candidate = c->self;
     rtcp_session_ask(&user->session, now, true); /* its echo makes this the way */
+    try_direct(c, user, now);
     rtcp_stream_pump(user, now);
 }
 
@@ -397,10 +407,7 @@ static void keep_up(struct rtcp_courier *c, struct rtcp_stream *user, base_time 
     } else {
         rtcp_session_ask(&user->session, now, false);
         if (now >= c->route->direct_at + RTCP_COURIER_RETURN) {
-            rtcp_stream_pump(user, now); /* that one's way is chosen when it is polled */
-            rtcp_route_try_direct(c->route, now);
-            c->route->is_new = false;
-            rtcp_session_ask(&user->session, now, true);
+            try_direct(c, user, now);
         }
     }
     rtcp_stream_pump(user, now);

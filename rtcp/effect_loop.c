@@ -118,6 +118,8 @@ static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect 
     if (s->opt.is_client && route != NULL && route->is_new) {
         route->is_new = false;
         rtcp_session_ask(s, now, true); /* a CONTROL connection stands in for UDP, which may be back */
+    } else if (s->opt.is_client && route != NULL && route->is_deaf) {
+        rtcp_session_ask(s, now, false); /* UDP was given up, and nothing stands in for it yet */
     }
     if (s->opt.is_client) {
         rtcp_dial_attached(stream, link);

@@ -68,12 +68,22 @@ void rtcp_route_heard(struct rtcp_route *r, base_time now, const struct rtcp_add
     }
 }
 
+/* What came by a CONTROL connection may have waited there for its kernel to try again: that is no round trip. */
+static bool is_round_trip(const struct rtcp_route *r, const struct rtcp_address *from, base_time took)
+{
+    bool may_have_waited = rtcp_address_is_courier(from) && (r->unanswered > 1 || !rtcp_address_equal(&r->to, from));
+
+    return r->round_trip == 0 || took < r->round_trip || !may_have_waited;
+}
+
 void rtcp_route_echoed(struct rtcp_route *r, base_time now, const struct rtcp_address *from, base_time took)
 {
     took = base_time_min(took, RTCP_ROUND_TRIP_MAX); /* a peer that was stopped says nothing about the path */
     r->heard_at = now;
     r->echoed_at = now;
-    r->round_trip = r->round_trip == 0 ? took : r->round_trip - r->round_trip / 8 + took / 8;
+    if (is_round_trip(r, from, took)) {
+        r->round_trip = r->round_trip == 0 ? took : r->round_trip - r->round_trip / 8 + took / 8;
+    }
     if (is_second_choice(r, from)) {
         return;
     }

@@ -186,6 +186,30 @@ static void a_lost_control_connection_leads_back_to_udp(void **state)
     assert_true(rtcp_address_equal(&r.to, &client));
 }
 
+/* Its kernel keeps what it cannot send, and sends it after the cut: a round trip measured so makes every pause of the
+ * session longer (found by measuring how soon data flows again). */
+static void what_waited_in_a_control_connection_is_no_round_trip(void **state)
+{
+    struct rtcp_address server = at(2, 7000);
+    struct rtcp_address courier = rtcp_address_courier(5);
+    struct rtcp_route r;
+
+    (void)state;
+    rtcp_route_init(&r, 1, NOW);
+    rtcp_route_told(&r, &server, true);
+    rtcp_route_echoed(&r, NOW, &server, BASE_MS(1));
+    r.is_deaf = true;
+    rtcp_route_echoed(&r, NOW, &courier, BASE_MS(600)); /* it was not the way yet */
+    assert_int_equal(r.round_trip, BASE_MS(1));
+    rtcp_route_asked(&r, NOW);
+    rtcp_route_echoed(&r, NOW, &courier, BASE_MS(9)); /* nothing else was open: a true one */
+    assert_int_equal(r.round_trip, BASE_MS(2));
+    rtcp_route_asked(&r, NOW);
+    rtcp_route_asked(&r, NOW);
+    rtcp_route_echoed(&r, NOW, &courier, BASE_MS(600));
+    assert_int_equal(r.round_trip, BASE_MS(2));
+}
+
 static void the_round_trip_is_smoothed_and_bounded(void **state)
 {
     struct rtcp_address server = at(2, 7000);
@@ -218,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_route_is_silent_after_three_questions_and_a_while),
         cmocka_unit_test(a_control_connection_stands_in_for_udp_until_that_answers),
         cmocka_unit_test(a_lost_control_connection_leads_back_to_udp),
+        cmocka_unit_test(what_waited_in_a_control_connection_is_no_round_trip),
         cmocka_unit_test(the_round_trip_is_smoothed_and_bounded),
     };
 
