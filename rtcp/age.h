@@ -11,13 +11,10 @@
 
 #define RTCP_AGE_MARKS 32
 
-struct rtcp_age_mark {
-    uint64_t upto;
-    base_time at;
-};
-
+/* Oldest first. Offsets are kept by their low 32 bits: a ring has at most 2^30 bytes, and every session has this. */
 struct rtcp_age {
-    struct rtcp_age_mark mark[RTCP_AGE_MARKS]; /* oldest first */
+    base_time at[RTCP_AGE_MARKS];
+    uint32_t upto[RTCP_AGE_MARKS];
     unsigned count;
 };
 

@@ -30,7 +30,6 @@ struct lookup {
 
 struct rtcp_dial {
     struct rtcp_stream *stream;
-    struct rtcp_address address[RTCP_ADDRESSES_MAX];
     int count;
     int first; /* where the next attempt begins */
 
@@ -46,8 +45,9 @@ struct rtcp_dial {
     struct lookup *lookup; /* under way */
     ev_async looked_up;
     base_time looked_at;
-    bool is_unknown; /* the first lookup said that there is no such host */
-    char names[];    /* what is looked up; "": numbers only */
+    bool is_unknown;               /* the first lookup said that there is no such host */
+    char *names;                   /* what is looked up; "": numbers only */
+    struct rtcp_address address[]; /* as many as were given; RTCP_ADDRESSES_MAX where names are looked up */
 };
 
 static void try_next(struct rtcp_dial *d, base_time now);
@@ -178,7 +178,7 @@ static void on_looked_up(struct ev_loop *loop, ev_async *w, int events)
     pthread_mutex_lock(&d->lookup->lock); /* held for an instant by the other thread, never while it looks up */
     status = d->lookup->status;
     if (status > 0) {
-        base_copy(d->address, d->lookup->address, sizeof d->address);
+        base_copy(d->address, d->lookup->address, sizeof d->lookup->address);
         d->first = 0;
     }
     pthread_mutex_unlock(&d->lookup->lock);
@@ -298,7 +298,8 @@ static void on_stagger(struct ev_loop *loop, ev_timer *w, int events)
 int rtcp_dial_new(struct rtcp_stream *stream, const struct rtcp_address *list, int count, const char *names)
 {
     size_t size = strlen(names) + 1;
-    struct rtcp_dial *d = calloc(1, sizeof *d + size);
+    size_t places = size > 1 ? RTCP_ADDRESSES_MAX : (size_t)count;
+    struct rtcp_dial *d = calloc(1, sizeof *d + places * sizeof d->address[0] + size);
 
     if (d == NULL) {
         return BASE_E_NOMEM;
@@ -306,6 +307,7 @@ int rtcp_dial_new(struct rtcp_stream *stream, const struct rtcp_address *list, i
     CHECK(count >= 0 && count <= RTCP_ADDRESSES_MAX && (count > 0 || size > 1));
     base_copy(d->address, list, (size_t)count * sizeof *list);
     d->count = count;
+    d->names = (char *)&d->address[places];
     base_copy(d->names, names, size);
     d->stream = stream;
     ev_init(&d->stagger, on_stagger);

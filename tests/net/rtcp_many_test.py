@@ -13,8 +13,7 @@ import sockdiag
 IS_LONG = os.environ.get("HOLDFAST_ALL") == "1"
 HEAL_LIMIT = 2.0  # seconds from the heal until the last of 1000 sessions has received again
 SESSION_LIMIT = 4 << 10  # bytes of user-space memory of an idle session: the goal
-CLIENT_LIMIT = 4480      # a client's also holds the addresses of its server, and misses the goal by that
-PROGRAM_OWN = 120        # of these are rtcp-load's, for its own record of a session
+PROGRAM_OWN = 120  # of these are rtcp-load's, for its own record of a session
 
 
 def load_average():
@@ -144,8 +143,7 @@ def cost(count):
         close_all(server, client, count + 100)
         for one in (client, server):
             one.quit()
-        print(f"    the goal of {SESSION_LIMIT} B is {'met' if max(each) <= SESSION_LIMIT else 'MISSED'}")
-        assert each[0] <= SESSION_LIMIT and each[1] <= CLIENT_LIMIT
+        assert max(each) <= SESSION_LIMIT
 
 
 def test_an_idle_session_costs_little():
