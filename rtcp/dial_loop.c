@@ -183,13 +183,15 @@ static void on_looked_up(struct ev_loop *loop, ev_async *w, int events)
     }
     pthread_mutex_unlock(&d->lookup->lock);
     end_lookup(d);
+    if (d->count == 0) { /* it may have taken more than one attempt: the first that has an address is the first */
+        stream->session.opt.addresses = d->attempt + (d->is_on ? 0 : 1);
+    }
     d->is_unknown = status == BASE_E_NOTFOUND && d->count == 0;
     d->count = status > 0 ? status : d->count;
     if (d->is_on && racers(d) == 0) { /* the attempt waited for this */
         d->untried = status > 0 ? status : 0;
         if (d->count == 0) {
             note_failure(d, d->is_unknown ? RTCP_EVIDENCE_REFUSED : RTCP_EVIDENCE_UNREACHABLE);
-            stream->session.opt.addresses = d->attempt; /* the first lookup may have taken more than one */
         }
         try_next(d, now);
     }

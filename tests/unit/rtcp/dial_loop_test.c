@@ -235,6 +235,25 @@ static void few_names_are_looked_up_at_once_and_the_others_wait(void **state)
     tear_down(&w);
 }
 
+/* The first attempt that had an address is the first attempt: with nobody there the opening is refused, also where the
+ * lookup took longer than the attempts before. */
+static void a_late_lookup_of_a_host_where_nobody_listens_ends_the_opening(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    w.near->lookups = RTCP_LOOKUPS_MAX; /* none is free yet */
+    assert_int_equal(dial(&w, "localhost:1"), 0);
+    while (w.client->session.attempt < 2) {
+        ev_run(w.loop, EVRUN_ONCE);
+    }
+    w.near->lookups = 0;
+    run_until(&w, is_closed);
+    assert_int_equal(w.status, BASE_E_REFUSED);
+    tear_down(&w);
+}
+
 /* The thread that looks up may outlive the stream and the endpoint. */
 static void an_endpoint_may_be_closed_while_a_name_is_looked_up(void **state)
 {
@@ -301,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_name_is_looked_up_without_blocking_the_caller),
         cmocka_unit_test(a_host_that_does_not_exist_ends_the_opening),
         cmocka_unit_test(few_names_are_looked_up_at_once_and_the_others_wait),
+        cmocka_unit_test(a_late_lookup_of_a_host_where_nobody_listens_ends_the_opening),
         cmocka_unit_test(an_endpoint_may_be_closed_while_a_name_is_looked_up),
         cmocka_unit_test(lists_are_checked_when_they_are_given),
         cmocka_unit_test(control_ports_belong_to_their_addresses),
