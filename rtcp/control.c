@@ -583,11 +583,27 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
 
 /* ------------------------------------------------------------------------------------------------ time */
 
-/* Something is to be said, and the only address that is known has not answered yet: the echo may have been lost. */
-static bool is_candidate_wanted(const struct rtcp_session *s)
+/* A sign of life in the name of the route is enough for most; now and then each session asks in its own, because the
+ * other end of this one alone may be over, and the route busy with others (C2). */
+static base_time idle_due(const struct rtcp_session *s)
 {
-    return !rtcp_route_is_valid(s->route) && s->route->candidate.family != 0 &&
-           (rtcp_session_is_busy(s) || s->reliable.type != 0);
+    base_time own = base_time_max(s->pulse.probed_at, s->contact_at);
+    base_time shared = base_time_max(s->route->heard_at, s->route->asked_at);
+
+    return base_time_min(base_time_add(shared, s->opt.idle_probe),
+                         base_time_add(own, base_time_max(s->opt.idle_probe, RTCP_PROBE_OWN)));
+}
+
+/* The only address that is known has not answered yet: the echo may have been lost, or UDP blocked until now. */
+static base_time candidate_due(const struct rtcp_session *s)
+{
+    if (s->route->candidate.family == 0 || s->is_passive) {
+        return BASE_NEVER;
+    }
+    if (rtcp_session_is_busy(s) || s->reliable.type != 0) {
+        return s->pulse.probed_at + RTCP_PROBE_SILENCE; /* something is to be said */
+    }
+    return s->is_confirmed ? idle_due(s) : BASE_NEVER;
 }
 
 /* A client told its count, and nothing shows that datagrams get through: does the server wait for it? */
@@ -606,7 +622,7 @@ static base_time probe_due(const struct rtcp_session *s)
         return BASE_NEVER;
     }
     if (!rtcp_route_is_valid(s->route)) {
-        return is_candidate_wanted(s) ? s->pulse.probed_at + RTCP_PROBE_SILENCE : BASE_NEVER;
+        return candidate_due(s);
     }
     if (s->opt.is_client && !s->is_confirmed && s->pulse.probed_at == 0) {
         return s->attached_at + RTCP_CONFIRM_AFTER;
@@ -632,7 +648,7 @@ static base_time probe_due(const struct rtcp_session *s)
     if (s->pulse.unanswered_since != 0 && base_time_since(last, s->pulse.unanswered_since) < BASE_S(3)) {
         return last + RTCP_PROBE_SILENCE; /* the first may just be lost */
     }
-    return base_time_add(base_time_max(s->route->heard_at, s->route->asked_at), s->opt.idle_probe);
+    return idle_due(s);
 }
 
 static base_time reqack_due(const struct rtcp_session *s)

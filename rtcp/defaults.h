@@ -33,7 +33,8 @@
 #define RTCP_PROBE_FIRST       BASE_MS(20)  /* no progress for max(3 RTT, this): ask */
 #define RTCP_PROBE_GAP         BASE_MS(200) /* then at most this far apart */
 #define RTCP_PROBE_SECOND      BASE_MS(50)  /* two replies max(4 RTT, this) apart prove a stall */
-#define RTCP_PROBE_IDLE        BASE_S(15)   /* only a reader waits */
+#define RTCP_PROBE_IDLE        BASE_S(15)   /* only a reader waits: for all sessions that share a route */
+#define RTCP_PROBE_OWN         BASE_S(300)  /* ... and in the name of each */
 #define RTCP_PROBE_SILENCE     BASE_S(1)    /* after this long without an answer one reply proves it */
 #define RTCP_PROBE_RELAY       BASE_S(1)    /* our kernel holds nothing unacknowledged: a relay may, wait longer */
 #define RTCP_PROBES_REMEMBERED 16           /* probes whose echo is still accepted */

@@ -42,9 +42,12 @@ void rtcp_route_told(struct rtcp_route *r, const struct rtcp_address *address, b
             r->unanswered = 0;
         }
         r->direct = r->to = *address;
-    } else if (!rtcp_address_equal(&r->to, address)) {
-        r->candidate = *address;
-        r->is_new = true;
+    } else {
+        r->told = *address;
+        if (!rtcp_address_equal(&r->to, address)) {
+            r->candidate = *address;
+            r->is_new = true;
+        }
     }
 }
 
@@ -126,6 +129,9 @@ void rtcp_route_lost(struct rtcp_route *r, const struct rtcp_address *courier)
     }
     if (rtcp_address_equal(&r->candidate, courier)) {
         r->candidate.family = 0;
+    }
+    if (r->to.family == 0 && r->candidate.family == 0) {
+        r->candidate = r->told;
     }
 }
 

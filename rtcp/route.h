@@ -31,6 +31,7 @@ struct rtcp_route {
     int hinted;                    /* ... with which evidence */
     struct rtcp_address to;        /* validated: unasked messages go here */
     struct rtcp_address direct;    /* the UDP address, while a CONTROL connection stands in for it */
+    struct rtcp_address told;      /* the UDP address that the peer of a server named over TCP */
     struct rtcp_address candidate; /* an authentic message came from here, an echo has not yet */
     base_time candidate_at;        /* when it was last to be probed: a lost probe must not be the only one */
     base_time round_trip;          /* smoothed; 0: unknown */
@@ -71,7 +72,8 @@ void rtcp_route_answered(struct rtcp_route *r, const struct rtcp_address *from);
 /* Whether `to` has left so many questions without an answer that another way should be found (design 2.5). */
 bool rtcp_route_is_silent(const struct rtcp_route *r, base_time now);
 
-/* The CONTROL connection is gone: back to UDP, for what it is worth. */
+/* The CONTROL connection is gone: back to UDP, for what it is worth. Where none was ever validated, what the peer told
+ * is a candidate again: a server that knew no address could never ask whether its client still lives (C2). */
 void rtcp_route_lost(struct rtcp_route *r, const struct rtcp_address *courier);
 
 /* The UDP address is to be probed again, while a CONTROL connection stands in for it. */

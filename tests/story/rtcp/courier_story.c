@@ -206,6 +206,69 @@ static void a_lost_control_connection_costs_nothing_but_time(void **state)
     duo_end(&d);
 }
 
+/* Nothing of the client's end gets through: its connection dies silently, RESET is said for 5 s and not heard. */
+static void abort_unheard(struct duo *d, struct duo_stream *s)
+{
+    duo_cut(d, s->live->conn, DUO_CUT_SILENT);
+    duo_block_tcp(d, true);
+    duo_block_udp(d, true);
+    duo_lose_courier(d);
+    duo_finish(s, true);
+    duo_run(d, BASE_S(6));
+    DUO_TRUE(d, s->is_closed);
+    duo_block_tcp(d, false);
+    duo_block_udp(d, false);
+}
+
+static bool server_is_over(struct duo *d)
+{
+    return duo_accepted(d)->is_closed;
+}
+
+/* C2. UDP never worked, and the CONTROL connection is gone: the server still asks where the client said it would be.
+ * Found by the simulator. */
+static void a_server_whose_control_connection_ended_learns_of_an_abort(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    open_world(&d);
+    duo_block_udp(&d, true);
+    duo_send(duo_connect(&d), 700);
+    DUO_TRUE(&d, duo_until(&d, duo_is_confirmed, BASE_S(2)));
+    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(2)));
+    duo_deliver(&d, BASE_S(1));
+    duo_run(&d, BASE_S(5));
+    abort_unheard(&d, duo_client(&d));
+    assert_true(until(&d, server_is_over, BASE_S(60)) < BASE_S(20));
+    assert_int_equal(duo_accepted(&d)->status, BASE_E_RESET);
+    duo_close(&d);
+}
+
+/* C2. The route is busy with another stream, so it alone would never be asked. */
+static void a_server_learns_of_an_abort_beside_a_busy_stream(void **state)
+{
+    struct duo d;
+    struct duo_stream *other;
+    struct duo_stream *half;
+
+    (void)state;
+    open_pair(&d);
+    other = duo_connect(&d);
+    duo_send(other, 700);
+    duo_deliver(&d, BASE_S(1));
+    duo_run(&d, BASE_S(1));
+    half = duo_peer(other);
+    abort_unheard(&d, other);
+    for (int i = 0; i < 70 && !half->is_closed; i++) {
+        duo_send(duo_client(&d), 700);
+        duo_run(&d, BASE_S(5));
+    }
+    DUO_TRUE(&d, half->is_closed);
+    assert_int_equal(half->status, BASE_E_RESET);
+    duo_end(&d);
+}
+
 /* A link or an address came up (netlink): whoever waits for the back-off tries at once, whoever has a connection asks.
  */
 static void news_of_the_network_are_acted_upon_at_once(void **state)
@@ -265,6 +328,8 @@ int main(void)
         cmocka_unit_test(udp_that_is_back_is_used_again),
         cmocka_unit_test(a_stalled_control_connection_does_not_hide_udp),
         cmocka_unit_test(a_lost_control_connection_costs_nothing_but_time),
+        cmocka_unit_test(a_server_whose_control_connection_ended_learns_of_an_abort),
+        cmocka_unit_test(a_server_learns_of_an_abort_beside_a_busy_stream),
         cmocka_unit_test(news_of_the_network_are_acted_upon_at_once),
         cmocka_unit_test(an_attempt_that_waits_for_its_syn_ack_begins_anew),
     };
