@@ -250,10 +250,11 @@ static struct talk *talk_of(uint64_t key)
     return NULL;
 }
 
-/* A server may have waited for its client for half a minute, by its own clock. */
+/* A server may have waited for its client for half a minute, by its own clock. An ordinary storm is shorter than that.
+ */
 static bool may_be_late(const struct talk *t)
 {
-    return sim.now - t->began > RTCP_UNCONFIRMED_MAX || (sim_faults.kinds & 1u << FAULT_CLOCK) != 0;
+    return (a.is_long && sim.now - t->began > RTCP_UNCONFIRMED_MAX) || (sim_faults.kinds & 1u << FAULT_CLOCK) != 0;
 }
 
 static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
