@@ -188,8 +188,11 @@ static void on_looked_up(struct ev_loop *loop, ev_async *w, int events)
     }
     d->is_unknown = status == BASE_E_NOTFOUND && d->count == 0;
     d->count = status > 0 ? status : d->count;
+    if (d->is_on && status > 0) { /* also if others race: should they fail, these have not been tried */
+        d->untried = status;
+        d->next = 0;
+    }
     if (d->is_on && racers(d) == 0) { /* the attempt waited for this */
-        d->untried = status > 0 ? status : 0;
         if (d->count == 0) {
             note_failure(d, d->is_unknown ? RTCP_EVIDENCE_REFUSED : RTCP_EVIDENCE_UNREACHABLE);
         }

@@ -195,6 +195,21 @@ static void a_name_is_looked_up_without_blocking_the_caller(void **state)
     tear_down(&w);
 }
 
+static void what_is_found_while_another_address_is_tried_belongs_to_the_attempt(void **state)
+{
+    const char *port;
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    make_deaf(&w);
+    port = strrchr(rtcp_listener_address(w.listener), ':') + 1;
+    assert_int_equal(dial(&w, "%s,localhost:%s", w.deaf_text, port), 0);
+    run_until(&w, is_up);
+    assert_int_equal(w.client->session.attempt, 1);
+    tear_down(&w);
+}
+
 static void a_host_that_does_not_exist_ends_the_opening(void **state)
 {
     struct world w;
@@ -318,6 +333,7 @@ int main(void)
         cmocka_unit_test(an_address_that_refuses_costs_nothing),
         cmocka_unit_test(an_opening_is_refused_when_every_address_refuses),
         cmocka_unit_test(a_name_is_looked_up_without_blocking_the_caller),
+        cmocka_unit_test(what_is_found_while_another_address_is_tried_belongs_to_the_attempt),
         cmocka_unit_test(a_host_that_does_not_exist_ends_the_opening),
         cmocka_unit_test(few_names_are_looked_up_at_once_and_the_others_wait),
         cmocka_unit_test(a_late_lookup_of_a_host_where_nobody_listens_ends_the_opening),
