@@ -1,8 +1,9 @@
 /* The pre-shared keys of an endpoint, and their change while sessions live (PROTOCOL.md "Keys and tags").
  *
  * Owns      the keys: those that openings may use, the one that is used for opening here, and retired ones that
- * sessions, tombstones and proofs still need. Relies on a driver that says how many sessions hold a key. Not here  what
- * the keys sign (auth.h).
+ *           sessions, tombstones and proofs still need.
+ * Relies on a driver that says how many sessions hold a key.
+ * Not here  what the keys sign (auth.h).
  */
 #ifndef HOLDFAST_RTCP_KEYRING_H
 #define HOLDFAST_RTCP_KEYRING_H

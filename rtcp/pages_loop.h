@@ -2,8 +2,8 @@
  *
  * Owns      the one call, and that it raises no SIGPIPE.
  * Relies on the seven rules of PROTOCOL.md "Pages": until the peer's application copied them, the queues of both
- * kernels (on one machine the receiver's, too) may refer to the very pages of the ring. Not here  sessions,
- * connections; which writes are large enough.
+ *           kernels (on one machine the receiver's, too) may refer to the very pages of the ring.
+ * Not here  sessions, connections; which writes are large enough.
  */
 #ifndef HOLDFAST_RTCP_PAGES_LOOP_H
 #define HOLDFAST_RTCP_PAGES_LOOP_H

@@ -4,11 +4,11 @@
  * Relies on libev; commands that the layers add, each for its own objects. Everything runs on the loop's thread.
  * Not here  what is answered.
  *
- * Protocol  A client sends a command and a line end. The answer is any number of lines, each one flat JSON object, and
- *           a last one {"end":"COMMAND","lines":N}; a command nobody knows is answered with {"error":"..."} and the
- * end. "help" lists the commands. Times are in seconds. Fields may be added at any time, never renamed. Limits below. A
- * client that reads too slowly, sends a line that is too long, or is one too many is hung up on; others than the own
- * user and root are, too.
+ * Protocol  A client sends a command and a line end. The answer is any number of lines, each one flat JSON object,
+ *           and a last one {"end":"COMMAND","lines":N}; a command nobody knows is answered with {"error":"..."}
+ *           and the end. "help" lists the commands. Times are in seconds. Fields may be added at any time, never
+ *           renamed. Limits below. A client that reads too slowly, sends a line that is too long, or is one too many
+ *           is hung up on; others than the own user and root are, too.
  */
 #ifndef HOLDFAST_BASE_ADMIN_LOOP_H
 #define HOLDFAST_BASE_ADMIN_LOOP_H
