@@ -139,6 +139,12 @@ static bool may_wait(struct rtcp_stream *stream, base_time now)
     return now < stream->flush_at;
 }
 
+/* Nothing is to be said, and the timer looks soon enough for all that bytes can make due. */
+static bool is_calm(const struct rtcp_stream *stream, base_time now)
+{
+    return stream->session.pending_count == 0 && stream->is_armed && stream->armed <= now + RTCP_PROBE_FIRST;
+}
+
 /* After bytes were taken in: write them now, look at timers only when something is to be said. */
 static void push(struct rtcp_stream *stream, base_time now)
 {
@@ -146,8 +152,7 @@ static void push(struct rtcp_stream *stream, base_time now)
         return;
     }
     stream->flush_at = 0;
-    if (stream->live != NULL && stream->session.pending_count == 0 && stream->is_armed &&
-        stream->armed <= now + RTCP_PROBE_FIRST) {
+    if (stream->live != NULL && is_calm(stream, now)) {
         if (ev_is_active(&stream->live->writer) || rtcp_link_flush(stream->live, now)) {
             return;
         }
@@ -163,13 +168,28 @@ void rtcp_flush(struct rtcp_stream *stream)
     }
 }
 
+/* Whether the bytes just taken in, `size` of them, are the only ones that wait, and may leave at once. */
+static bool is_through(const struct rtcp_stream *stream, size_t size)
+{
+    const struct rtcp_session *s = &stream->session;
+
+    return stream->live != NULL && rtcp_link_is_free(stream->live) && stream->coalesce == 0 && stream->no_pages &&
+           s->out.upto - s->written == size && rtcp_session_next(s, stream->live->attempt).size > 0;
+}
+
 int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
 {
-    base_time now = base_clock_now();
+    base_time now = stream->coalesce == 0 ? rtcp_endpoint_lately(stream->endpoint) : base_clock_now();
     int64_t n;
 
     rtcp_session_grow(&stream->session, now, size);
     n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
+    if (n > 0 && is_through(stream, (size_t)n)) { /* from the caller's memory: the ring's may have left the cache */
+        (void)rtcp_link_write(stream->live, now, data, (size_t)n);
+        if (is_calm(stream, now)) {
+            return n;
+        }
+    }
     push(stream, now);
     return n;
 }
@@ -217,7 +237,7 @@ static int64_t take_live(struct rtcp_stream *stream, void *data, size_t size)
         (stream->held_until_confirmed && !s->is_confirmed)) {
         return BASE_E_AGAIN;
     }
-    now = base_clock_now();
+    now = rtcp_endpoint_lately(stream->endpoint);
     n = rtcp_link_read(stream->live, now, data, size);
     if (n <= 0 || s->pending_count > 0) {
         rtcp_stream_pump(stream, now);

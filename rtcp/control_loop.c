@@ -9,7 +9,9 @@
 #include <netinet/ip_icmp.h>
 #include <unistd.h>
 
-#define DATAGRAMS_PER_EVENT   256
+#define DATAGRAMS_PER_CALL    4
+#define CALLS_PER_EVENT       64
+#define ERRORS_PER_EVENT      256
 #define MESSAGES_PER_DATAGRAM 64
 #define CONTROL_SPACE         256
 
@@ -26,13 +28,32 @@ static int find_port(const struct rtcp_endpoint *endpoint, const struct rtcp_add
     return -1;
 }
 
+/* The one port of an address family; -1: there are several, or none. */
+static int only_port(const struct rtcp_endpoint *endpoint, uint8_t family)
+{
+    int found = -1;
+
+    for (int i = 0; i < endpoint->port_count; i++) {
+        if (endpoint->port[i].bound.family == family) {
+            if (found >= 0) {
+                return -1;
+            }
+            found = i;
+        }
+    }
+    return found;
+}
+
 uint8_t rtcp_control_via(const struct rtcp_endpoint *endpoint, const struct rtcp_link *link)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
     struct rtcp_address local = {.family = link->peer.family};
-    int i = -1;
+    int i = only_port(endpoint, link->peer.family);
 
+    if (i >= 0) {
+        return (uint8_t)i; /* the usual case is spared the question */
+    }
     if (getsockname(link->fd, (struct sockaddr *)&address, &size) == 0) {
         rtcp_address_from_sock(&address, &local);
         i = find_port(endpoint, &local);
@@ -203,7 +224,7 @@ static void handle_message(struct rtcp_endpoint *endpoint, const struct rtcp_wir
 
 void rtcp_control_received(struct rtcp_endpoint *endpoint, struct base_bytes datagram, const struct rtcp_source *from)
 {
-    base_time now = base_clock_now();
+    base_time now = rtcp_endpoint_now(endpoint);
 
     endpoint->source = from;
     for (int i = 0; i < MESSAGES_PER_DATAGRAM && datagram.size > 0; i++) {
@@ -245,7 +266,7 @@ static void get_local(struct msghdr *m, struct rtcp_address *local)
 /* What ICMP said about datagrams we sent: a hint for the sessions that use that address. */
 static void read_errors(struct rtcp_endpoint *endpoint, int fd)
 {
-    for (int i = 0; i < DATAGRAMS_PER_EVENT; i++) {
+    for (int i = 0; i < ERRORS_PER_EVENT; i++) {
         struct sockaddr_storage about;
         struct rtcp_address address;
         uint8_t bytes[64];
@@ -285,9 +306,51 @@ static void read_errors(struct rtcp_endpoint *endpoint, int fd)
     }
 }
 
+/* Datagrams taken out of the kernel with one call, which also finds out that there are no more. */
+struct batch {
+    struct mmsghdr header[DATAGRAMS_PER_CALL];
+    struct iovec into[DATAGRAMS_PER_CALL];
+    struct sockaddr_storage from[DATAGRAMS_PER_CALL];
+    _Alignas(struct cmsghdr) char space[DATAGRAMS_PER_CALL][CONTROL_SPACE];
+    uint8_t bytes[DATAGRAMS_PER_CALL][2048];
+};
+
+static int take_batch(const struct rtcp_endpoint *endpoint, int fd, struct batch *b)
+{
+    int n;
+
+    for (int i = 0; i < DATAGRAMS_PER_CALL; i++) {
+        b->into[i] = (struct iovec){b->bytes[i], sizeof b->bytes[i]};
+        b->header[i].msg_hdr = (struct msghdr){.msg_name = &b->from[i],
+                                               .msg_namelen = sizeof b->from[i],
+                                               .msg_iov = &b->into[i],
+                                               .msg_iovlen = 1,
+                                               .msg_control = b->space[i],
+                                               .msg_controllen = sizeof b->space[i]};
+    }
+    rtcp_endpoint_leave(endpoint);
+    n = recvmmsg(fd, b->header, DATAGRAMS_PER_CALL, MSG_DONTWAIT, NULL);
+    rtcp_endpoint_enter(endpoint);
+    return n;
+}
+
+static void handle_batch(struct rtcp_endpoint *endpoint, struct batch *b, int count, uint8_t via)
+{
+    for (int i = 0; i < count; i++) {
+        struct rtcp_source source;
+
+        rtcp_address_from_sock(&b->from[i], &source.peer);
+        get_local(&b->header[i].msg_hdr, &source.local);
+        source.via = via;
+        endpoint->stats.datagrams_received++;
+        rtcp_control_received(endpoint, (struct base_bytes){b->bytes[i], b->header[i].msg_len}, &source);
+    }
+}
+
 static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
 {
     struct rtcp_endpoint *endpoint = w->data;
+    struct batch b;
     uint8_t via = 0;
 
     (void)loop;
@@ -295,23 +358,9 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
     while (via < endpoint->port_count && &endpoint->port[via].reader != w) {
         via++;
     }
-    for (int i = 0; i < DATAGRAMS_PER_EVENT; i++) {
-        uint8_t bytes[2048];
-        struct sockaddr_storage from;
-        struct rtcp_source source;
-        _Alignas(struct cmsghdr) char space[CONTROL_SPACE];
-        struct iovec into = {bytes, sizeof bytes};
-        struct msghdr m = {.msg_name = &from,
-                           .msg_namelen = sizeof from,
-                           .msg_iov = &into,
-                           .msg_iovlen = 1,
-                           .msg_control = space,
-                           .msg_controllen = sizeof space};
-        ssize_t n;
+    for (int i = 0; i < CALLS_PER_EVENT; i++) {
+        int n = take_batch(endpoint, w->fd, &b);
 
-        rtcp_endpoint_leave(endpoint);
-        n = recvmsg(w->fd, &m, MSG_DONTWAIT);
-        rtcp_endpoint_enter(endpoint);
         if (n < 0) {
             bool is_empty = errno == EAGAIN || errno == EINTR;
 
@@ -323,11 +372,10 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
             }
             continue;
         }
-        rtcp_address_from_sock(&from, &source.peer);
-        get_local(&m, &source.local);
-        source.via = via;
-        endpoint->stats.datagrams_received++;
-        rtcp_control_received(endpoint, (struct base_bytes){bytes, (size_t)n}, &source);
+        handle_batch(endpoint, &b, n, via);
+        if (n < DATAGRAMS_PER_CALL) {
+            break;
+        }
     }
     rtcp_endpoint_turn(endpoint);
 }

@@ -39,6 +39,7 @@ struct rtcp_dial {
     int untried;  /* addresses that this attempt has not tried */
     int evidence; /* what its failures said; -1: nothing, or different things */
     bool has_failed;
+    bool is_fresh; /* a connection was begun in this turn */
     struct rtcp_link *race[RTCP_RACE_MAX];
     ev_timer stagger;
 
@@ -231,6 +232,8 @@ static bool try_one(struct rtcp_dial *d, const struct rtcp_address *to)
     for (int i = 0; i < RTCP_RACE_MAX; i++) {
         if (d->race[i] == NULL) {
             d->race[i] = link;
+            d->is_fresh = true;
+            rtcp_endpoint_make_ready(d->stream); /* the end of the turn looks at it, see rtcp_dial_look */
             return true;
         }
     }
@@ -404,6 +407,29 @@ void rtcp_dial_connected(struct rtcp_link *link, base_time now, int error)
     note_failure(d, rtcp_link_evidence(error));
     rtcp_link_close(link, false);
     try_next(d, now);
+}
+
+void rtcp_dial_look(struct rtcp_stream *stream)
+{
+    struct rtcp_dial *d = stream->dial;
+
+    if (d == NULL || !d->is_fresh) {
+        return;
+    }
+    d->is_fresh = false;
+    for (int i = 0; i < RTCP_RACE_MAX; i++) {
+        struct sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+
+        if (d->race[i] != NULL && getpeername(d->race[i]->fd, (struct sockaddr *)&peer, &size) == 0) {
+            base_time now = rtcp_endpoint_now(stream->endpoint);
+
+            ev_io_stop(stream->endpoint->loop, &d->race[i]->writer);
+            rtcp_dial_connected(d->race[i], now, 0);
+            rtcp_stream_pump(stream, now);
+            return;
+        }
+    }
 }
 
 void rtcp_dial_attached(struct rtcp_stream *stream, const struct rtcp_link *link)

@@ -220,6 +220,7 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
             rtcp_stream_pump(stream, base_clock_now());
         }
         if (!rtcp_stream_run_callbacks(stream)) {
+            rtcp_dial_look(stream);
             uncork(stream);
         }
         if (is_last) {
@@ -235,6 +236,17 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
     } else {
         ev_idle_stop(endpoint->loop, &endpoint->awake);
     }
+}
+
+base_time rtcp_endpoint_now(struct rtcp_endpoint *endpoint)
+{
+    endpoint->clock = base_clock_now();
+    return endpoint->clock;
+}
+
+base_time rtcp_endpoint_lately(const struct rtcp_endpoint *endpoint)
+{
+    return base_time_max(endpoint->clock, base_clock_tick());
 }
 
 void rtcp_endpoint_leave(const struct rtcp_endpoint *endpoint)

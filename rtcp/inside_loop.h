@@ -239,6 +239,7 @@ struct rtcp_endpoint {
     unsigned complaints; /* since then */
     uint64_t complaints_kept;
 
+    base_time clock; /* as last read by rtcp_endpoint_now */
     struct rtcp_draining drain;
     struct rtcp_stats stats;
 
@@ -282,6 +283,10 @@ void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm);
 void rtcp_link_uncork(struct rtcp_link *link, base_time now);
 /* Writes what is to be written; false: the connection is broken (already told to the session). */
 bool rtcp_link_flush(struct rtcp_link *link, base_time now);
+/* It carries the stream, and nothing waits to be written before its next byte. */
+bool rtcp_link_is_free(const struct rtcp_link *link);
+/* Writes the next `size` bytes of the ring on a free link, from `data`, where the same bytes lie warmer. As above. */
+bool rtcp_link_write(struct rtcp_link *link, base_time now, const void *data, size_t size);
 /* Sends a REFUSE, then closes in order. */
 void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size);
 
@@ -399,6 +404,8 @@ void rtcp_dial_stop(struct rtcp_stream *stream);
 void rtcp_dial_close_copies(const struct rtcp_stream *stream);
 /* A connection of the attempt is there, or failed. */
 void rtcp_dial_connected(struct rtcp_link *link, base_time now, int error);
+/* At the end of the turn that began a connection: on short ways it is there already, and no event need tell it. */
+void rtcp_dial_look(struct rtcp_stream *stream);
 /* It carries the session. */
 void rtcp_dial_attached(struct rtcp_stream *stream, const struct rtcp_link *link);
 /* The first lookup said that there is no such host. */
@@ -462,6 +469,10 @@ void rtcp_endpoint_complain(struct rtcp_endpoint *endpoint, const struct rtcp_ad
 bool rtcp_endpoint_may_complain(struct rtcp_endpoint *endpoint);
 /* Runs waiting callbacks; at the end of every event and before the loop sleeps. */
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint);
+/* The time, read and kept; for every event. */
+base_time rtcp_endpoint_now(struct rtcp_endpoint *endpoint);
+/* About the time, some milliseconds old at most, never before the last event: for sending and receiving. */
+base_time rtcp_endpoint_lately(const struct rtcp_endpoint *endpoint);
 /* Around a system call that needs no state of the endpoint. */
 void rtcp_endpoint_leave(const struct rtcp_endpoint *endpoint);
 void rtcp_endpoint_enter(const struct rtcp_endpoint *endpoint);

@@ -214,7 +214,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     struct rtcp_link *link = w->data;
     struct rtcp_endpoint *endpoint = link->endpoint;
     struct rtcp_stream *stream = link->stream;
-    base_time now = base_clock_now();
+    base_time now = rtcp_endpoint_now(endpoint);
 
     (void)loop;
     (void)events;
@@ -249,7 +249,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     struct rtcp_link *link = w->data;
     struct rtcp_endpoint *endpoint = link->endpoint;
     struct rtcp_stream *stream = link->stream;
-    base_time now = base_clock_now();
+    base_time now = rtcp_endpoint_now(endpoint);
 
     (void)loop;
     (void)events;

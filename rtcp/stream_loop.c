@@ -179,7 +179,7 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
 static void on_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct rtcp_stream *stream = w->data;
-    base_time now = base_clock_now();
+    base_time now = rtcp_endpoint_now(stream->endpoint);
 
     (void)loop;
     (void)events;

@@ -127,6 +127,30 @@ static int flush_stream(struct rtcp_link *link, base_time now)
     }
 }
 
+bool rtcp_link_is_free(const struct rtcp_link *link)
+{
+    return link->state == RTCP_LINK_STREAM && !link->is_corked && link->shared == NULL &&
+           !ev_is_active(&link->writer) && link->out_sent == link->out_size && !link->confirm_pending &&
+           link->early_left == 0;
+}
+
+bool rtcp_link_write(struct rtcp_link *link, base_time now, const void *data, size_t size)
+{
+    ssize_t n = send(link->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        rtcp_link_broke(link, now, errno, "writing failed");
+        return false;
+    }
+    if (n > 0) {
+        rtcp_session_sent(&link->stream->session, now, (size_t)n);
+    }
+    if (n < (ssize_t)size) {
+        ev_io_start(link->endpoint->loop, &link->writer);
+    }
+    return true;
+}
+
 static int flush_some(struct rtcp_link *link, base_time now)
 {
     bool is_stream = link->stream != NULL && (link->state == RTCP_LINK_WAITING || link->state == RTCP_LINK_STREAM);

@@ -11,5 +11,7 @@
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 base_time base_clock_now(void);
+/* The same as of the kernel's last tick, up to some milliseconds ago: an eighth of the price, for stamps only. */
+base_time base_clock_tick(void);
 
 #endif

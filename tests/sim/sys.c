@@ -27,9 +27,11 @@ ssize_t __wrap_send(int fd, const void *data, size_t size, int flags);
 ssize_t __wrap_recv(int fd, void *data, size_t size, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags);
+int __wrap_recvmmsg(int fd, struct mmsghdr *m, unsigned count, int flags, struct timespec *patience);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 int __wrap_getsockname(int fd, struct sockaddr *at, socklen_t *size);
+int __wrap_getpeername(int fd, struct sockaddr *at, socklen_t *size);
 int __wrap_shutdown(int fd, int how);
 int __wrap_close(int fd);
 int __wrap_ioctl(int fd, unsigned long request, ...);
@@ -162,6 +164,17 @@ int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size)
 int __wrap_getsockname(int fd, struct sockaddr *at, socklen_t *size)
 {
     put_address(at, size, sim_sock_of(fd)->local);
+    return 0;
+}
+
+int __wrap_getpeername(int fd, struct sockaddr *at, socklen_t *size)
+{
+    const struct sim_sock *s = sim_sock_of(fd);
+
+    if (s->state != SIM_OPEN) {
+        return fail(ENOTCONN);
+    }
+    put_address(at, size, s->peer);
     return 0;
 }
 
@@ -368,13 +381,30 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
     return (ssize_t)size;
 }
 
+int __wrap_recvmmsg(int fd, struct mmsghdr *m, unsigned count, int flags, struct timespec *patience)
+{
+    const struct sim_sock *s = sim_sock_of(fd);
+    unsigned n = 0;
+
+    CHECK(patience == NULL && count > 0);
+    while (n < count && (n == 0 || s->error == 0)) { /* an error behind datagrams is the next call's */
+        ssize_t size = __wrap_recvmsg(fd, &m[n].msg_hdr, flags);
+
+        if (size < 0) {
+            break;
+        }
+        m[n++].msg_len = (unsigned)size;
+    }
+    return n > 0 ? (int)n : -1;
+}
+
 /* ------------------------------------------------------------------------------------------------ time, chance */
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *t)
 {
     base_time now = sim.current == NULL ? sim.now : sim_node_now(sim.current);
 
-    (void)id;
+    now -= id == CLOCK_MONOTONIC_COARSE ? now % BASE_MS(4) : 0; /* as of the last tick */
     t->tv_sec = (time_t)(now / BASE_S(1));
     t->tv_nsec = (long)(now % BASE_S(1));
     return 0;
