@@ -54,9 +54,10 @@ def keep(path, lines):
 
 def measure_pairs(figure, path, options):
     pairs = options.pairs or figure.pairs
+    seconds = options.seconds or figure.seconds
     command = [build_of() / "rtcp/tools/rtcp-perf", *figure.words, "--pairs", str(pairs),
-               "--seconds", str(figure.seconds), *(["--pin", options.pin] if options.pin else [])]
-    say(f"{figure.name}: {pairs} pairs of {figure.seconds} s, about {2 * pairs * figure.seconds:.0f} s")
+               "--seconds", str(seconds), *(["--pin", options.pin] if options.pin else [])]
+    say(f"{figure.name}: {pairs} rounds of 3 runs of {seconds} s, about {3 * pairs * seconds:.0f} s")
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         say(f"{figure.name}: not measured: {done.stderr.strip()}")
@@ -82,6 +83,7 @@ def parse():
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these figures")
     parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="these figures, also if they are there")
     parser.add_argument("--pairs", type=int, default=0, help="pairs of runs (each figure's own number, 15)")
+    parser.add_argument("--seconds", type=float, default=0, help="of each run (each figure's own number, 1)")
     parser.add_argument("--pin", default="", metavar="CPU,CPU", help="server and client on these CPUs")
     parser.add_argument("--cuts", default="1x20,5x20", help="cuts of the network (1x20,5x20)")
     parser.add_argument("--list", action="store_true", help="the figures and whether they are there")
@@ -112,7 +114,7 @@ def main():
     if not options.report and HEAL in wanted and not measure_heal(paths[HEAL], options):
         failed.append(HEAL)
     report.write(ROOT / "rtcp", FIGURES, paths)
-    say(f"report: rtcp/PERFORMANCE.md" + (f"; not measured: {', '.join(failed)}" if failed else ""))
+    say("report: rtcp/PERFORMANCE.md" + (f"; not measured: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
