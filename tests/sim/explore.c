@@ -77,8 +77,10 @@ struct world {
 
 static struct {
     uint8_t *small, *large; /* the world stands at the beginning of small */
-    uint8_t *saved;
-    size_t saved_room;
+    struct {
+        uint8_t *at;
+        size_t room;
+    } saved[EXPLORE_SAVED_MAX];
 } memory;
 
 static struct world *world(void)
@@ -119,18 +121,19 @@ static size_t saved_size(const struct world *w)
     return w->small_used + w->large_used * (LARGE_HEAD + LARGE_TAIL);
 }
 
-void explore_save(void)
+void explore_save(size_t place)
 {
     const struct world *w = world();
     uint8_t *to;
 
-    if (saved_size(w) > memory.saved_room) {
-        memory.saved_room = saved_size(w) * 2;
-        memory.saved = realloc(memory.saved, memory.saved_room);
-        CHECK(memory.saved != NULL);
+    CHECK(place < EXPLORE_SAVED_MAX);
+    if (saved_size(w) > memory.saved[place].room) {
+        memory.saved[place].room = saved_size(w) * 2;
+        memory.saved[place].at = realloc(memory.saved[place].at, memory.saved[place].room);
+        CHECK(memory.saved[place].at != NULL);
     }
-    memcpy(memory.saved, memory.small, w->small_used);
-    to = memory.saved + w->small_used;
+    memcpy(memory.saved[place].at, memory.small, w->small_used);
+    to = memory.saved[place].at + w->small_used;
     for (size_t i = 0; i < w->large_used; i++) {
         const uint8_t *from = memory.large + i * LARGE_SIZE;
 
@@ -140,12 +143,12 @@ void explore_save(void)
     }
 }
 
-void explore_restore(void)
+void explore_restore(size_t place)
 {
-    const struct world *w = (const struct world *)(const void *)memory.saved;
-    const uint8_t *from = memory.saved + w->small_used;
+    const struct world *w = (const struct world *)(const void *)memory.saved[place].at;
+    const uint8_t *from = memory.saved[place].at + w->small_used;
 
-    memcpy(memory.small, memory.saved, w->small_used);
+    memcpy(memory.small, memory.saved[place].at, w->small_used);
     for (size_t i = 0; i < w->large_used; i++) {
         uint8_t *to = memory.large + i * LARGE_SIZE;
 
@@ -159,7 +162,9 @@ void explore_end(void)
 {
     free(memory.small);
     free(memory.large);
-    free(memory.saved);
+    for (size_t i = 0; i < EXPLORE_SAVED_MAX; i++) {
+        free(memory.saved[i].at);
+    }
     memset(&memory, 0, sizeof memory);
 }
 

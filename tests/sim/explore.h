@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define EXPLORE_ACTIONS_MAX 160
+#define EXPLORE_SAVED_MAX   1024 /* states put aside at once */
 
 enum explore_kind {
     EXPLORE_EXPIRE,  /* time passes at a member, up to its next deadline */
@@ -51,9 +52,9 @@ uint64_t explore_number(void);
 uint64_t explore_settled(void);
 void explore_print(void *file, struct explore_action action);
 
-/* The state as bytes: put aside and taken again. The buffer grows as needed and is freed by explore_end. */
-void explore_save(void);
-void explore_restore(void);
+/* The state as bytes: put aside at a place and taken again. Places grow as needed and are freed by explore_end. */
+void explore_save(size_t place);
+void explore_restore(size_t place);
 void explore_end(void);
 
 #endif

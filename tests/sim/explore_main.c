@@ -1,5 +1,10 @@
-/* explore-order: every way in which a small group can go, breadth first, up to limits; each state once. Prints how many
- * states there were. Names no seed: it tries everything.
+/* explore-order: every way in which a small group can go, up to limits; each state once. Prints how many states there
+ * were. Names no seed: it tries everything.
+ *
+ *   explore-order SECONDS         all sets of limits in turn, breadth first: what it finds is short
+ *   explore-order SECONDS N       one set
+ *   explore-order SECONDS N deep  depth first: every state is put aside on the way down and taken again on the way up,
+ *                                 not reached anew from the beginning; for sets with many millions of states
  */
 #include "tests/sim/explore.h"
 
@@ -82,7 +87,7 @@ static int expand(uint32_t state)
     size_t count;
 
     go_to(state);
-    explore_save();
+    explore_save(0);
     count = explore_actions(actions);
     for (size_t i = 0; i < count; i++) {
         const char *broken = explore_apply(actions[i]);
@@ -93,9 +98,85 @@ static int expand(uint32_t state)
         if (x.count < x.room && is_new(explore_number())) {
             x.state[x.count++] = (struct state){state, actions[i]};
         }
-        explore_restore();
+        explore_restore(0);
     }
     return 0;
+}
+
+static void print_result(uint64_t states, uint64_t expanded, bool is_all)
+{
+    const struct explore_limits *l = x.limits;
+
+    printf(
+        "%d members, %llu terms, %d time-outs, %d crashes, %d commands, %d broken links, %d queued: %llu states, %llu "
+        "of them expanded%s\n",
+        l->members, (unsigned long long)l->terms, l->expires, l->crashes, l->submits, l->breaks, l->queued,
+        (unsigned long long)states, (unsigned long long)expanded, is_all ? ": all" : "");
+    (void)fflush(stdout);
+}
+
+static void begin(const struct explore_limits *limits)
+{
+    x.limits = limits;
+    free(x.seen);
+    x.seen = calloc(x.seen_mask + 1, sizeof *x.seen);
+    CHECK(x.seen != NULL);
+}
+
+/* One state on the way down, and which of its actions is tried. */
+struct level {
+    struct explore_action action[EXPLORE_ACTIONS_MAX];
+    size_t count, next;
+};
+
+static int tell_way(const struct level *level, size_t depth, const char *broken)
+{
+    printf("%s, after:\n", broken);
+    for (size_t i = 0; i <= depth; i++) {
+        explore_print(stdout, level[i].action[level[i].next - 1]);
+    }
+    return 1;
+}
+
+/* As explore, depth first. */
+static int explore_deep(const struct explore_limits *limits, time_t end)
+{
+    struct level *level = calloc(EXPLORE_SAVED_MAX, sizeof *level);
+    uint64_t states = 1, steps = 0;
+    size_t depth = 0, deepest = 0;
+    int failed = 0;
+
+    CHECK(level != NULL);
+    begin(limits);
+    explore_begin(limits, 1);
+    explore_save(0);
+    level[0].count = explore_actions(level[0].action);
+    while (failed == 0 && (depth > 0 || level[0].next < level[0].count) && states < x.seen_mask / 8 * 7 &&
+           (steps++ % 4096 != 0 || time(NULL) < end)) {
+        const char *broken;
+
+        if (level[depth].next == level[depth].count) {
+            depth--;
+            continue;
+        }
+        explore_restore(depth);
+        broken = explore_apply(level[depth].action[level[depth].next++]);
+        if (broken != NULL) {
+            failed = tell_way(level, depth, broken);
+        } else if (is_new(explore_number())) {
+            depth++;
+            states++;
+            deepest = depth > deepest ? depth : deepest;
+            CHECK(depth < EXPLORE_SAVED_MAX);
+            explore_save(depth);
+            level[depth].next = 0;
+            level[depth].count = explore_actions(level[depth].action);
+        }
+    }
+    print_result(states, states - depth, depth == 0 && level[0].next == level[0].count);
+    printf("deepest: %zu actions\n", deepest);
+    free(level);
+    return failed;
 }
 
 /* Tries all within the limits, or what the time allows. */
@@ -104,19 +185,12 @@ static int explore(const struct explore_limits *limits, time_t end)
     uint32_t at = 0;
     int failed = 0;
 
-    x.limits = limits;
+    begin(limits);
     x.count = 1;
-    free(x.seen);
-    x.seen = calloc(x.seen_mask + 1, sizeof *x.seen);
-    CHECK(x.seen != NULL);
     while (at < x.count && failed == 0 && (at % 64 != 0 || time(NULL) < end)) {
         failed = expand(at++);
     }
-    printf("%d members, %llu terms, %d time-outs, %d crashes, %d commands, %d broken links, %d queued: %zu states, %u "
-           "of them "
-           "expanded%s\n",
-           limits->members, (unsigned long long)limits->terms, limits->expires, limits->crashes, limits->submits,
-           limits->breaks, limits->queued, x.count, at, at == x.count && x.count < x.room ? ": all" : "");
+    print_result(x.count, at, at == x.count && x.count < x.room);
     return failed;
 }
 
@@ -136,18 +210,21 @@ int main(int argc, char **argv)
     const int count = sizeof limits / sizeof limits[0];
     const char *all = getenv("HOLDFAST_ALL");
     int only = argc > 2 ? (int)strtoul(argv[2], NULL, 10) : 0; /* one set alone */
+    bool is_deep = argc > 3 && strcmp(argv[3], "deep") == 0;
     int failed = 0;
 
     seconds = all != NULL && strcmp(all, "1") == 0 ? 900 : seconds;
     x.room = (size_t)1 << 25;
-    x.seen_mask = ((size_t)1 << 26) - 1;
+    x.seen_mask = ((size_t)1 << (is_deep ? 28 : 26)) - 1;
     x.state = calloc(x.room, sizeof *x.state);
     CHECK(x.state != NULL);
     for (int i = 0; i < count && failed == 0; i++) { /* each gets what those before left, shared by the rest */
         time_t begun = time(NULL);
 
         if (only == 0 || only == i + 1) {
-            failed = explore(&limits[i], begun + (only != 0 ? seconds : seconds / (count - i)));
+            time_t end = begun + (only != 0 ? seconds : seconds / (count - i));
+
+            failed = is_deep ? explore_deep(&limits[i], end) : explore(&limits[i], end);
             seconds -= time(NULL) - begun;
         }
     }
