@@ -99,9 +99,11 @@ class Member:
         return int(lines["index"]), lines["sha256"]
 
     def read_memory(self):
-        """Resident memory at its highest, in KiB."""
+        """Resident memory at its highest, in KiB. A process that just ended has none: then what was seen last."""
         with open(f"/proc/{self.process.pid}/status") as f:
-            self.memory = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+            self.memory = next((int(line.split()[1]) for line in f if line.startswith("VmHWM")), self.memory)
+        if not self.memory:
+            self._check_alive()
         return self.memory
 
 

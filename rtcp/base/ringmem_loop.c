@@ -47,11 +47,11 @@ static int take_mirrored(size_t size, bool has_pages, struct base_ringmem *ret_r
     return 0;
 }
 
-static int take(void *user, size_t size, struct base_ringmem *ret_ring)
+static int take(size_t size, bool has_pages, struct base_ringmem *ret_ring)
 {
     uint8_t *at;
 
-    if (size > PLAIN_MAX && take_mirrored(size, user != NULL, ret_ring) == 0) {
+    if (size > PLAIN_MAX && take_mirrored(size, has_pages, ret_ring) == 0) {
         return 0;
     }
     at = malloc(size);
@@ -60,6 +60,18 @@ static int take(void *user, size_t size, struct base_ringmem *ret_ring)
     }
     *ret_ring = (struct base_ringmem){.at = at, .size = size, .is_mirrored = false, .handle = -1};
     return 0;
+}
+
+static int take_without_pages(void *user, size_t size, struct base_ringmem *ret_ring)
+{
+    (void)user;
+    return take(size, false, ret_ring);
+}
+
+static int take_with_pages(void *user, size_t size, struct base_ringmem *ret_ring)
+{
+    (void)user;
+    return take(size, true, ret_ring);
 }
 
 static void give(void *user, struct base_ringmem *ring)
@@ -78,15 +90,14 @@ static void give(void *user, struct base_ringmem *ring)
 
 const struct base_ringmem_source *base_ringmem_system(void)
 {
-    static const struct base_ringmem_source source = {NULL, take, give};
+    static const struct base_ringmem_source source = {NULL, take_without_pages, give};
 
     return &source;
 }
 
 const struct base_ringmem_source *base_ringmem_pages(void)
 {
-    static bool has_pages = true;
-    static const struct base_ringmem_source source = {&has_pages, take, give};
+    static const struct base_ringmem_source source = {NULL, take_with_pages, give};
 
     return &source;
 }
