@@ -239,7 +239,7 @@ static int64_t take_live(struct rtcp_stream *stream, void *data, size_t size)
     }
     now = rtcp_endpoint_lately(stream->endpoint);
     n = rtcp_link_read(stream->live, now, data, size);
-    if (n <= 0 || s->pending_count > 0) {
+    if ((n <= 0 && n != BASE_E_AGAIN) || s->pending_count > 0) {
         rtcp_stream_pump(stream, now);
     }
     if (n == BASE_E_CLOSED) {

@@ -98,7 +98,7 @@ static void set_local(struct msghdr *m, char *space, const struct rtcp_address *
     }
 }
 
-void rtcp_control_flush(struct rtcp_endpoint *endpoint)
+static void send_datagram(struct rtcp_endpoint *endpoint)
 {
     const struct rtcp_control_port *port = &endpoint->port[endpoint->datagram_to.via];
     struct sockaddr_storage to;
@@ -106,10 +106,6 @@ void rtcp_control_flush(struct rtcp_endpoint *endpoint)
     struct msghdr m = {.msg_name = &to, .msg_iov = &bytes, .msg_iovlen = 1};
     _Alignas(struct cmsghdr) char space[CONTROL_SPACE] = {0};
 
-    if (endpoint->datagram_size == 0) {
-        return;
-    }
-    bytes.iov_len = endpoint->datagram_size;
     endpoint->datagram_size = 0;
     if (rtcp_address_is_courier(&endpoint->datagram_to.peer)) {
         rtcp_courier_send(endpoint, &endpoint->datagram_to.peer, endpoint->datagram, bytes.iov_len);
@@ -129,6 +125,13 @@ void rtcp_control_flush(struct rtcp_endpoint *endpoint)
     }
     rtcp_endpoint_enter(endpoint);
     endpoint->stats.datagrams_sent++;
+}
+
+void rtcp_control_flush(struct rtcp_endpoint *endpoint)
+{
+    if (endpoint->datagram_size > 0) { /* asked after every event */
+        send_datagram(endpoint);
+    }
 }
 
 void rtcp_control_send(struct rtcp_endpoint *endpoint, const struct rtcp_source *to, const uint8_t *message,

@@ -231,6 +231,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         break;
     case RTCP_LINK_STREAM:
         rtcp_stream_readable(stream);
+        stream = NULL; /* the session knows nothing new: no effects, no other deadline */
         break;
     case RTCP_LINK_REFUSED:
         rtcp_link_throw_away(link);
