@@ -159,6 +159,8 @@ static int init(struct rtcp_session *s, const struct rtcp_session_options *opt, 
     s->written = s->written_max = opt->first_offset;
     s->received = s->told = opt->first_offset;
     s->oldest_upto = opt->first_offset;
+    s->turns_from = opt->first_offset;
+    s->turns_since = now;
     s->reqack_at = BASE_NEVER;
     s->received_at = now;
     s->heard_at = now;
@@ -269,10 +271,27 @@ size_t rtcp_session_room(const struct rtcp_session *s, base_time now)
     return ring_wanted(s, now, (size_t)-1 / 2) - rtcp_outbox_used(&s->out);
 }
 
+/* The ring was turned over several times, and fast, though it need not be full: a small one asks for an acknowledgement
+ * each quarter, and each of them wakes both sides. */
+static bool is_turning(struct rtcp_session *s, base_time now)
+{
+    bool is_fast = base_time_since(now, s->turns_since) <= RTCP_RING_TURNS_IN;
+
+    if (s->out.upto - s->turns_from < RTCP_RING_TURNS * s->out.size) {
+        return false;
+    }
+    s->turns_from = s->out.upto;
+    s->turns_since = now;
+    return is_fast;
+}
+
 void rtcp_session_grow(struct rtcp_session *s, base_time now, size_t size)
 {
     size_t want;
 
+    if (is_turning(s, now) && size <= s->out.size) {
+        size = s->out.size + 1; /* does not fit: the next size */
+    }
     if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD || size <= rtcp_outbox_room(&s->out)) {
         return;
     }
@@ -398,6 +417,7 @@ static void appended(struct rtcp_session *s, base_time now, uint64_t before)
         s->reqack_gap = RTCP_REQACK_FIRST;
         s->reqack_at = now + s->reqack_gap;
         rtcp_pulse_progressed(&s->pulse, now);
+        rtcp_session_tell_ring(s); /* it may have grown while it was empty */
         if (!s->opt.is_client && s->path == RTCP_PATH_DETACHED && s->live == 0 && s->wake == 0) {
             s->wake = s->attempt; /* the client may not know that we have something for it */
             rtcp_control_choose(s, now);

@@ -253,6 +253,34 @@ static void a_full_ring_grows_and_tells_it(void **state)
 }
 
 /* Two peers that both write first: nobody reads, and still the rings must take it all. */
+/* A small ring asks for an acknowledgement each quarter: a stream that is fast gets a larger one, full or not. */
+static void a_ring_that_turns_fast_grows_and_tells_it(void **state)
+{
+    struct world *w = open_automatic();
+    base_time now = NOW;
+    uint64_t sent = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 8 * RTCP_RING_TURNS; i++) { /* slow: a quarter of a second each */
+        assert_int_equal(grow_and_append(w, now, 1024), 1024);
+        rtcp_session_sent(&w->s, now, 1024);
+        sent += 1024;
+        rtcp_session_acked_upto(&w->s, now, sent);
+        now += BASE_MS(250);
+    }
+    assert_int_equal(w->s.out.size, 4096);
+    while (w->s.out.size == 4096 && sent < 1 << 20) {
+        assert_int_equal(grow_and_append(w, now, 1024), 1024);
+        rtcp_session_sent(&w->s, now, 1024);
+        sent += 1024;
+        rtcp_session_acked_upto(&w->s, now, sent);
+        now += BASE_MS(1);
+    }
+    assert_int_equal(w->s.out.size, 16384);
+    assert_true(says(w, RTCP_WIRE_REQACK)); /* though it was empty when it grew */
+    close_world(w);
+}
+
 static void a_ring_that_stays_full_grows_to_its_limit(void **state)
 {
     struct world *w = open_automatic();
@@ -527,6 +555,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_says_again_and_takes_what_fits),
         cmocka_unit_test(a_stream_needs_no_memory_before_its_first_byte),
         cmocka_unit_test(a_full_ring_grows_and_tells_it),
+        cmocka_unit_test(a_ring_that_turns_fast_grows_and_tells_it),
         cmocka_unit_test(a_ring_that_stays_full_grows_to_its_limit),
         cmocka_unit_test(no_memory_for_a_ring_is_back_pressure),
         cmocka_unit_test(a_ring_that_is_empty_and_idle_gives_its_memory_back),
