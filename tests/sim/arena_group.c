@@ -494,11 +494,11 @@ static void run(unsigned faults, int members)
 
     begin(faults, members == 0 ? sizes[sim_below(sizeof sizes / sizeof sizes[0])] : members);
     way = sim_below(1000);
-    if (way < 700) {
+    if (way < 450) {
         if (!group_judge_wait(group_judge_is_founded, FOUND_LIMIT) && !sim.is_failed) {
             group_judge_tell("L1 a group is founded in peace");
         }
-    } else if (way < 850 && (faults & 1u << FAULT_KILL) != 0) {
+    } else if (way < 600 && (faults & 1u << FAULT_KILL) != 0) {
         churn(NULL, sim.now + BASE_S(1) + sim_delay(0, BASE_S(8)));
         sim_run(sim.now + BASE_S(3), NULL);
     } /* else the group is founded in the storm */

@@ -56,6 +56,8 @@ struct talk {
     base_time began;
     bool may_be_refused;
     uint32_t binding; /* the address its client had behind its NAT at first */
+    uint64_t answer;  /* 0, or its client sends the second half only when it has read so many bytes */
+    base_time answer_at;
 };
 
 struct sim_arena_stats sim_arena_stats;
@@ -115,14 +117,25 @@ static bool is_alive(const struct end *e)
 
 static void work(struct talk *t, int side);
 
+/* How much it wants to have sent by now. A client may wait for an answer: nothing of its own comes to the rescue of a
+ * server whose WAKE is not heard. */
+static uint64_t goal_now(const struct talk *t, int side)
+{
+    const struct end *e = &t->end[side];
+    bool is_waiting = side == CLIENT && e->received < t->answer && !e->got_end;
+
+    return is_waiting && e->goal > 8 ? 8 + (e->goal - 8) / 2 : e->goal;
+}
+
 static void send_some(struct talk *t, int side)
 {
     struct end *e = &t->end[side];
     uint8_t bytes[CHUNK];
     struct rtcp_info info;
 
-    while (e->stream != NULL && !e->has_shut && !e->has_closed && e->sent < e->goal && sim.now >= e->quiet_until) {
-        uint64_t left = e->goal - e->sent;
+    while (e->stream != NULL && !e->has_shut && !e->has_closed && e->sent < goal_now(t, side) &&
+           sim.now >= e->quiet_until) {
+        uint64_t left = goal_now(t, side) - e->sent;
         size_t size = 1 + (size_t)sim_below(left < CHUNK ? left : CHUNK);
         size_t room = rtcp_room(e->stream);
         int64_t n;
@@ -365,8 +378,9 @@ static void anonymous_readable(void *user, struct rtcp_stream *stream)
     t->end[SERVER] = (struct end){.stream = stream,
                                   .node = who->node,
                                   .life = sim.node[who->node].life,
-                                  .goal = sim_delay(0, 400000),
-                                  .received = 8};
+                                  .goal = t->answer + sim_delay(0, 400000),
+                                  .received = 8,
+                                  .quiet_until = t->answer_at};
     rtcp_stream_set_callbacks(stream, &server_calls, t);
     __builtin_free(who);
     work(t, SERVER);
@@ -481,7 +495,11 @@ static void open_talk(void *object, uint64_t number)
     o.retry_refused = !t->may_be_refused;
     o.no_early_data = sim_chance(300);
     o.early_data_with_key = sim_chance(500);
-    if (sim_chance(100)) {
+    if (sim_chance(150)) {
+        t->answer = 1 + sim_below(2000);
+        t->answer_at = base_time_min(sim.now + sim_below(BASE_S(20)), a.calm_at);
+    }
+    if (sim_chance(t->answer != 0 ? 500 : 100)) {
         o.idle_passivate = BASE_S(1) + sim_delay(0, BASE_S(10));
     }
     snprintf(name, sizeof name, "s%d", server);
@@ -692,6 +710,9 @@ static void run(unsigned faults, int members)
     until = sim.now + PEACE;
     while (!sim.is_failed && sim.now < until && !all_settled()) {
         sim_run(sim.now + BASE_MS(500), NULL);
+    }
+    if (!sim.is_failed) {
+        sim_run(sim.now + BASE_S(1), NULL); /* every reader has its turn, also where the writer is no more */
     }
     if (!sim.is_failed) {
         judge_liveness();

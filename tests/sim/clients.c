@@ -31,6 +31,7 @@ struct pump {
     int burst;
     base_time think;
     uint32_t filler; /* upto */
+    unsigned often;  /* so many of a thousand commands are that large */
 };
 
 struct sim_clients sim_clients;
@@ -233,7 +234,7 @@ static void pump_some(void *object, uint64_t number)
             new_op(p->node, LINEAR_ADD, (uint8_t)(HISTORY_MAX + sim_below(SIM_KEYS - HISTORY_MAX)), 1, 0);
 
         op->is_pumped = true;
-        op->filler = sim_chance(60) ? (uint32_t)sim_below(p->filler) : (uint32_t)sim_below(64);
+        op->filler = sim_chance(p->often) ? (uint32_t)sim_below(p->filler) : (uint32_t)sim_below(64);
         if (!submit(op, on_pumped)) {
             return;
         }
@@ -287,7 +288,7 @@ void sim_clients_start(int node)
 static size_t draw_budget(void)
 {
     base_time trip = 2 * (sim_weather.delay_min + (sim_weather.delay_max - sim_weather.delay_min) / 4) + BASE_US(100);
-    uint64_t moved = BASE_S(2) / trip * sim_weather.chunk_max / 2 * (sim_chance(150) ? OVERLOAD : 1);
+    uint64_t moved = BASE_S(2) / trip * sim_weather.chunk_max / 2 * (sim_chance(400) ? OVERLOAD : 1);
 
     return (size_t)(moved < 2000 ? 2000 : moved > (4u << 20) ? 4u << 20 : moved) / (size_t)sim_group.count;
 }
@@ -295,6 +296,7 @@ static size_t draw_budget(void)
 void sim_clients_begin(void)
 {
     static const uint32_t fillers[] = {1, 300, 3000, 20000, FILLER_MAX};
+    static const unsigned often[] = {60, 60, 500, 500};
 
     sim_clients = (struct sim_clients){.op = real_calloc(OPS_MAX, sizeof *sim_clients.op)};
     CHECK(sim_clients.op != NULL);
@@ -303,7 +305,8 @@ void sim_clients_begin(void)
         pumps[n] = (struct pump){.node = n,
                                  .burst = 1 + (int)sim_delay(0, 60),
                                  .think = BASE_MS(2) + sim_delay(0, BASE_MS(1000)),
-                                 .filler = fillers[sim_below(sizeof fillers / sizeof fillers[0])]};
+                                 .filler = fillers[sim_below(sizeof fillers / sizeof fillers[0])],
+                                 .often = often[sim_below(sizeof often / sizeof often[0])]};
         pumps[n].filler = pumps[n].filler < budget ? pumps[n].filler : (uint32_t)budget;
         sim_at(sim.now, turn_pump, &pumps[n], 0);
         for (int i = 0; i < RECORDERS; i++) {
