@@ -45,6 +45,7 @@ static struct {
     uint8_t key[32];
     bool may_disagree; /* addresses led elsewhere in this run */
     size_t room;       /* the most that a message may carry: small ones show what a batch leaves open */
+    uint32_t posts;    /* of a SYNC: few, as after many terms, so that a stream begins far below the last entry */
 } g;
 
 static int numbers[SIM_MEMBERS_MAX];
@@ -122,6 +123,9 @@ bool __wrap_order_pull(struct order *o, uint32_t member, enum message_lane lane,
     bool is_there = __real_order_pull(o, member, lane, sim.current == NULL || room < g.room ? room : g.room, m);
 
     if (is_there && sim.current != NULL) {
+        if (m->kind == MESSAGE_SYNC && m->sync.count > g.posts) {
+            m->sync.count = g.posts;
+        }
         oracle_paper_sent(sim.current->id, member, m);
     }
     return is_there;
@@ -434,6 +438,7 @@ static void draw_options(int members)
 {
     static const size_t logs[] = {(size_t)1 << 20, (size_t)4 << 20, (size_t)64 << 20, (size_t)64 << 20};
     static const size_t pending[] = {1, 4, 100, 65536, 65536};
+    static const uint32_t posts[] = {1, 2, MESSAGE_POSTS_MAX, MESSAGE_POSTS_MAX};
     static const size_t rooms[] = {4096, 4096, 6000, MESSAGE_BODY_MAX};
     base_time slow = 8 * sim_weather.delay_max;
 
@@ -446,6 +451,7 @@ static void draw_options(int members)
     g.options.group.log_bytes_max = logs[sim_below(sizeof logs / sizeof logs[0])];
     g.options.group.pending_max = pending[sim_below(sizeof pending / sizeof pending[0])];
     g.room = rooms[sim_below(sizeof rooms / sizeof rooms[0])];
+    g.posts = posts[sim_below(sizeof posts / sizeof posts[0])];
     g.options.submit_deadline = BASE_MS(500) + sim_delay(0, BASE_S(20));
     if (sim_chance(300)) {
         memset(g.key, (int)sim_below(256), sizeof g.key);
