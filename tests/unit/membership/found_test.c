@@ -587,6 +587,26 @@ static void a_founder_whose_address_was_wrong_for_a_moment_is_not_forgotten(void
     assert_int_equal(w->node[0].found.peer[2].is_opened, true);
 }
 
+/* The link from before lives on: it carries the founding, and the group afterwards. */
+static void a_disagreement_does_not_forget_a_link_that_lives(void **state)
+{
+    struct world *w = world_new(3);
+
+    (void)state;
+    link_up(w, 0, 2);
+    settle(w);
+    found_refused(&w->node[0].found, 3, FOUND_REASON_PLACE, w->now);
+    link_up(w, 0, 1);
+    link_up(w, 1, 2);
+    settle(w);
+
+    expect_one_vector(w);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(w->node[i].installed);
+    }
+    assert_true(w->node[0].found.peer[2].is_opened);
+}
+
 static void a_lost_message_is_repeated_until_it_is_answered(void **state)
 {
     struct world *w = world_new(2);
@@ -769,6 +789,7 @@ int main(void)
         cmocka_unit_test(one_that_nobody_agrees_with_ends_after_a_while),
         cmocka_unit_test(a_disagreement_is_forgotten_when_the_link_comes_up),
         cmocka_unit_test(a_founder_whose_address_was_wrong_for_a_moment_is_not_forgotten),
+        cmocka_unit_test(a_disagreement_does_not_forget_a_link_that_lives),
         cmocka_unit_test(a_lost_message_is_repeated_until_it_is_answered),
         cmocka_unit_test(a_message_of_another_size_or_self_is_dropped),
         cmocka_unit_test(the_instance_names_name_token_and_vector),
