@@ -60,7 +60,6 @@ struct mesh {
     unsigned guests;    /* of these, streams that have not said hello */
     uint64_t links;     /* number of the link dialled last in this life */
     bool is_silent;
-    bool has_beat;
     uint8_t beat[MESSAGE_BEAT_SIZE];
     ev_timer timer;
     base_time look_at; /* when paths are looked at next */

@@ -274,9 +274,9 @@ void mesh_read_bulk(struct mesh *m, uint32_t id)
     }
     p->is_read = true;
     lane_release(p->current.lane[LANE_BULK]);
-    if (m->has_beat) {
-        rtcp_set_probe_data(p->current.lane[LANE_VOTES]->stream, m->beat);
-    }
+    /* Also without a beat: the probe that it asks for teaches both sides the way of datagrams at once, so that a leader
+     * that closes early can still say so (R25). */
+    rtcp_set_probe_data(p->current.lane[LANE_VOTES]->stream, m->beat);
     m->callbacks.on_room(m->user);
 }
 
@@ -340,7 +340,6 @@ void mesh_judge_again(struct mesh *m)
 
 void mesh_set_beat(struct mesh *m, const uint8_t beat[MESSAGE_BEAT_SIZE])
 {
-    m->has_beat = true;
     base_copy(m->beat, beat, MESSAGE_BEAT_SIZE);
     for (uint32_t i = 0; i < m->count; i++) {
         if (m->peer[i].is_read && m->peer[i].current.lane[LANE_VOTES]->stream != NULL) {
