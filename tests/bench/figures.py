@@ -46,7 +46,7 @@ FIGURES = [
     Figure("crr-event-driven", "connect + 64 B + 8 KiB + close, event-driven", "0.39 (2.57 times the time)", 0.8,
            ("--test", "crr", *EVENT)),
     Figure("crr-blocking", "connect + 64 B + 8 KiB + close, blocking", "", None, ("--test", "crr", *BLOCKING)),
-    Figure("paper-rr", "1 B round trips with the paper's buffer (16 KiB, acknowledged every 8 KiB)", "0.943", None,
+    Figure("paper-rr", "1 B round trips with the paper's buffer", "0.943", None,
            ("--test", "rr", "--paper", *EVENT)),
     Figure("paper-stream", "stream of 8 KiB with the paper's buffer", "0.99", None,
            ("--test", "stream", "--size", "8192", "--paper", *EVENT)),
