@@ -506,6 +506,33 @@ static void a_reader_at_the_end_asks_for_the_announcement(void **state)
     duo_end(&d);
 }
 
+/* The server has closed and is gone; its client has everything and answered, but nobody heard that. What was taken is
+ * the application's, however late it reads: the new process behind the address changes nothing (C2; found by the
+ * simulator, streams, seed 92314064761380). */
+static void a_complete_session_outlives_the_death_of_its_peer(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    duo_pair(&d, &o);
+    duo_run(&d, BASE_MS(20));
+    duo_block_udp(&d, true);
+    duo_send(duo_server(&d), 700);
+    duo_finish(duo_server(&d), false);
+    duo_run(&d, BASE_MS(500));
+    duo_kill(&d, DUO_SERVER);
+    duo_start(&d, DUO_SERVER);
+    duo_run(&d, BASE_S(10));
+    DUO_TRUE(&d, duo_client(&d)->session.life == RTCP_LIFE_OPEN);
+    duo_finish(duo_client(&d), false);
+    duo_run(&d, BASE_S(11));
+    assert_true(duo_client(&d)->is_closed);
+    assert_int_equal(duo_client(&d)->status, 0);
+    duo_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_plain_end_of_a_connection_is_a_break),
         cmocka_unit_test(an_end_before_the_announced_count_is_a_break),
         cmocka_unit_test(a_reader_at_the_end_asks_for_the_announcement),
+        cmocka_unit_test(a_complete_session_outlives_the_death_of_its_peer),
     };
 
     return cmocka_run_group_tests_name("story/rtcp/close", tests, NULL, NULL);
