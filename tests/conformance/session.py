@@ -83,6 +83,7 @@ class Session:
         self.peer_final = self.end = None
         self.confirmed_messages = set()  # types of ours whose CONF was heard
         self.is_end_told = self.fin_seen = False
+        self.waits_to_be_asked = False  # acknowledge only what is asked for: then the peer has to ask
         self.complete_at = None
         # Control messages.
         self.flagged_out = None  # (type, message id)
@@ -438,7 +439,7 @@ class Session:
         self.speak()
         if self.flagged_out and self.repeat.is_due(now):
             self.say(self.flagged_out[0], message_id=self.flagged_out[1])
-        if self.count - self.told >= self.window // 4:
+        if self.count - self.told >= self.window // 4 and not self.waits_to_be_asked:
             self.tell_ack()
         if self.written > self.acked:
             self.reqack_timer.start(now)

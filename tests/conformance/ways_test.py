@@ -31,8 +31,10 @@ def test_we_dial_and_all_control_messages_go_by_it():
             assert us.peer_address is way
             mine = os.urandom(SIZE)
             us.send(mine)
-            ep.run(lambda us=us: us.count > SIZE // 2, 10)
-            assert us.heard_of(p.ACK), "unasked messages come by it, too"
+            us.waits_to_be_asked = True
+            ep.run(lambda us=us: us.heard_of(p.REQACK), 5, "its question when nobody acknowledges")
+            us.waits_to_be_asked = False
+            ep.run(lambda us=us: us.count > SIZE // 2 and us.heard_of(p.ACK), 10, "bytes, and acknowledgements by it")
             us.broke()
             finish(ep, us, them, mine)
             assert us.resumes == 1, (us.resumes, us.breaks)
