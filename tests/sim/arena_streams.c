@@ -209,8 +209,9 @@ static void run(unsigned faults, int members)
     a.has_key = sim_chance(400);
     memset(a.key, (int)sim_below(256), sizeof a.key);
     talks.calm_at = sim.now + STORM;
-    if (sim_chance(60)) {
+    if (sim_chance(150)) {
         talks.is_long = true;
+        talks.may_go_dark = (faults >> FAULT_CUT & 1) != 0;
         talks.calm_at = sim.now + LONG_STORM;
         sim_faults.lasting = BASE_S(50);
     }

@@ -4,6 +4,7 @@
 #include "tests/sim/cover.h"
 #include "tests/sim/net.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -220,6 +221,25 @@ static void reset(void)
         sim_net_path(x, y)->is_refusing = true;
         sim_at(sim.now + lasting(), stop_refusing, NULL, (uint64_t)x << 8 | (uint64_t)y);
     }
+}
+
+static void light_up(void *object, uint64_t both)
+{
+    (void)object;
+    sim_net_path((int)(both >> 8), (int)(both & 0xff))->is_dark = false;
+    sim_net_path((int)(both & 0xff), (int)(both >> 8))->is_dark = false;
+}
+
+void sim_faults_darken(int a, int b, base_time lasting)
+{
+    if (sim_net_path(a, b)->is_dark) {
+        return;
+    }
+    sim_trace("nothing passes between %d and %d for %llu ms", a, b, (unsigned long long)(lasting / BASE_MS(1)));
+    sim_net_path(a, b)->is_dark = true;
+    sim_net_path(b, a)->is_dark = true;
+    (void)sim_net_reset(a, b, INT_MAX);
+    sim_at(sim.now + lasting, light_up, NULL, (uint64_t)a << 8 | (uint64_t)b);
 }
 
 /* ------------------------------------------------------------------------------------------------ nodes */

@@ -43,6 +43,8 @@ void sim_faults_print_names(void *file);
 void sim_faults_draw(unsigned allowed, int nodes);
 /* Injects faults until `until`, then heals everything. */
 void sim_faults_begin(base_time until);
+/* By hand: the connections between two nodes break, and nothing passes between them for so long. */
+void sim_faults_darken(int a, int b, base_time lasting);
 /* Everything works again: paths, datagrams, clocks, processes (killed ones are started again). */
 void sim_faults_heal(void);
 

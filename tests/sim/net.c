@@ -68,6 +68,16 @@ struct sim_path *sim_net_path(int from, int to)
     return &path[from][to];
 }
 
+bool sim_net_loses_tcp(int from, int to)
+{
+    return path[from][to].tcp_cut || path[from][to].is_dark;
+}
+
+bool sim_net_loses_udp(int from, int to)
+{
+    return path[from][to].udp_cut || path[from][to].is_dark;
+}
+
 base_time sim_net_delay(int from, int to)
 {
     return sim_delay(sim_weather.delay_min, sim_weather.delay_max) + path[from][to].lag;

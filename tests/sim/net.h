@@ -31,6 +31,7 @@ extern struct sim_net_weather sim_weather;
 /* What passes from one node to another, one direction. */
 struct sim_path {
     bool tcp_cut, udp_cut;
+    bool is_dark;     /* nothing passes at all, whichever of the other faults heal meanwhile */
     base_time lag;    /* added to every delay: a slow link */
     bool is_refusing; /* a firewall answers SYNs with RST */
 };
@@ -38,6 +39,9 @@ struct sim_path {
 void sim_net_begin(void);
 void sim_net_end(void);
 struct sim_path *sim_net_path(int from, int to);
+/* Whether a segment, a datagram is lost now on its way. */
+bool sim_net_loses_tcp(int from, int to);
+bool sim_net_loses_udp(int from, int to);
 /* Connections to and datagrams for `from` arrive at `to`, another node with the same ports; to < 0: as it should be. */
 void sim_net_redirect(int from, int to);
 

@@ -198,6 +198,15 @@ static bool may_be_late(const struct talk *t)
     return (talks.is_long && sim.now - t->began > RTCP_UNCONFIRMED_MAX) || (sim_faults.kinds & 1u << FAULT_CLOCK) != 0;
 }
 
+/* A client that has not said a word opens again, and tells nobody. */
+static bool may_be_unconfirmed(const struct talk *t, int side)
+{
+    const struct talk_end *peer = &t->end[!side];
+
+    return (side == TALK_SERVER || t->end[side].sent > 0) &&
+           (!talks_is_alive(peer) || peer->stream == NULL || may_be_late(t));
+}
+
 static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
 {
     struct talk_end *e = &t->end[side];
@@ -207,7 +216,7 @@ static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
                    (status == BASE_E_RESET && (peer->has_aborted || peer_died || peer->has_closed)) ||
                    (status == BASE_E_EXPIRED && e->has_deadline) ||
                    (status == BASE_E_PEER_GONE && !talks_is_alive(peer)) ||
-                   (status == BASE_E_NEVER_CONFIRMED && (peer_died || may_be_late(t))) ||
+                   (status == BASE_E_NEVER_CONFIRMED && may_be_unconfirmed(t, side)) ||
                    (status == BASE_E_REFUSED && side == TALK_CLIENT && t->may_be_refused && e->received == 0);
 
     sim_trace("stream %llx side %d ended: %s, %llu unacknowledged", (unsigned long long)t->key, side,
@@ -232,6 +241,28 @@ static void client_readable(void *user, struct rtcp_stream *stream)
     work(user, TALK_CLIENT);
 }
 
+/* Nothing was delivered, and nothing confirmed it: its server will drop it, its client has to open it anew. */
+static void go_dark(void *object, uint64_t number)
+{
+    struct talk *t = object;
+
+    (void)number;
+    sim_cover_event("talk", "goes dark", NULL);
+    sim_faults_darken(t->end[TALK_CLIENT].node, t->end[TALK_SERVER].node,
+                      RTCP_UNCONFIRMED_MAX + BASE_S(1) + sim_below(BASE_S(8)));
+}
+
+static void client_link(void *user, struct rtcp_stream *stream, bool is_up)
+{
+    struct talk *t = user;
+
+    (void)stream;
+    if (is_up && t->goes_dark && sim.now + RTCP_UNCONFIRMED_MAX + BASE_S(10) < talks.calm_at) {
+        sim_at(sim.now + sim_below(RTCP_CONFIRM_AFTER), go_dark, t, 0);
+    }
+    t->goes_dark = false;
+}
+
 static void client_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
 {
     (void)stream;
@@ -251,7 +282,7 @@ static void server_readable(void *user, struct rtcp_stream *stream)
 }
 
 static const struct rtcp_stream_callbacks client_calls = {
-    .on_readable = client_readable, .on_writable = client_readable, .on_closed = client_closed};
+    .on_readable = client_readable, .on_writable = client_readable, .on_link = client_link, .on_closed = client_closed};
 static const struct rtcp_stream_callbacks server_calls = {
     .on_readable = server_readable, .on_writable = server_readable, .on_closed = server_closed};
 
@@ -346,6 +377,7 @@ static void draw(struct talk *t, int node, int server, struct rtcp_stream_option
     t->began = sim.now;
     if (talks.is_long && sim_chance(300)) {
         t->end[TALK_CLIENT].quiet_until = base_time_min(sim.now + sim_below(BASE_S(80)), talks.calm_at);
+        t->goes_dark = talks.may_go_dark && sim_chance(400);
     }
     t->may_be_refused = sim_chance(50);
     o->retry_refused = !t->may_be_refused;

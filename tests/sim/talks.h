@@ -38,6 +38,7 @@ struct talk {
     struct talk_end end[2];
     base_time began;
     bool may_be_refused;
+    bool goes_dark;   /* when it is accepted the network fails for so long that its server forgets it */
     uint32_t binding; /* the address its client had behind its NAT at first */
     uint64_t answer;  /* 0, or its client sends the second half only when it has read so many bytes */
     base_time answer_at;
@@ -50,6 +51,7 @@ struct talks {
     bool is_automatic; /* rings that begin small and grow up to that */
     bool is_long;      /* long enough for what a server forgets after half a minute */
     base_time calm_at; /* when the storm is over */
+    bool may_go_dark;
 };
 
 extern struct talks talks;

@@ -71,7 +71,7 @@ static struct sim_sock *deliver(struct note *n)
 {
     struct sim_sock *s = sim_sock_by_id(n->to);
 
-    return sim_net_path(n->from_node, n->to_node)->tcp_cut || (s != NULL && s->is_mute) ? NULL : s;
+    return sim_net_loses_tcp(n->from_node, n->to_node) || (s != NULL && s->is_mute) ? NULL : s;
 }
 
 /* A kernel that answers, with or without a process. */
@@ -182,7 +182,7 @@ static void on_syn_arrival(void *object, uint64_t number)
 {
     struct note *n = object;
     struct sim_sock *s = sim_sock_by_id(n->to);
-    bool is_through = !sim_net_path(n->from_node, n->to_node)->tcp_cut;
+    bool is_through = !sim_net_loses_tcp(n->from_node, n->to_node);
 
     (void)number;
     if (s != NULL && s->state == SIM_CONNECTING) {
@@ -286,7 +286,7 @@ static void on_segment(void *object, uint64_t number)
     struct sim_sock *from = sim_sock_by_id(g->from);
 
     (void)number;
-    if (!sim_net_path(g->from_node, g->to_node)->tcp_cut && (from == NULL || !from->is_mute)) {
+    if (!sim_net_loses_tcp(g->from_node, g->to_node) && (from == NULL || !from->is_mute)) {
         if (s != NULL && s->state == SIM_OPEN && !s->has_fd && s->in_next < g->offset + g->size) {
             say_reset(s, s->peer_id, s->peer_node); /* bytes for a connection that was closed: Linux breaks it */
             sim_sock_free(s);

@@ -41,7 +41,7 @@ static void say_icmp(const struct sim_datagram *d, int where)
     struct sim_sock *s = back < 0 ? NULL : sim_udp_bound(back, d->from);
     struct sim_address *about;
 
-    if (s == NULL || sim_net_path(where, back)->udp_cut) {
+    if (s == NULL || sim_net_loses_udp(where, back)) {
         return;
     }
     about = sim_object_new(sizeof *about);
@@ -55,8 +55,7 @@ static void on_arrival(void *object, uint64_t from_node)
     int where = sim_net_where(d->to.ip);
     struct sim_sock *s;
 
-    if (where < 0 || sim_net_path((int)from_node, where)->udp_cut || sim.node[where].life == 0 ||
-        sim.node[where].is_off) {
+    if (where < 0 || sim_net_loses_udp((int)from_node, where) || sim.node[where].life == 0 || sim.node[where].is_off) {
         sim_object_free(d);
         return;
     }
