@@ -2,6 +2,7 @@
  *
  * Must never know: the protocol. Every decision is the session's.
  */
+#include "rtcp/base/check.h"
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/defaults.h"
 #include "rtcp/inside_loop.h"
@@ -168,27 +169,35 @@ void rtcp_flush(struct rtcp_stream *stream)
     }
 }
 
-/* Whether the bytes just taken in, `size` of them, are the only ones that wait, and may leave at once. */
-static bool is_through(const struct rtcp_stream *stream, size_t size)
+/* How many of `size` bytes may go to the kernel before the ring has them, from the caller's memory: the ring's may have
+ * left the cache, and the peer is at work while they are kept. */
+static size_t passing(const struct rtcp_stream *stream, size_t size)
 {
-    const struct rtcp_session *s = &stream->session;
-
-    return stream->live != NULL && rtcp_link_is_free(stream->live) && stream->coalesce == 0 && stream->no_pages &&
-           s->out.upto - s->written == size && rtcp_session_next(s, stream->live->attempt).size > 0;
+    if (stream->live == NULL || !rtcp_link_is_free(stream->live) || stream->coalesce != 0 || !stream->no_pages) {
+        return 0;
+    }
+    return rtcp_session_passing(&stream->session, stream->live->attempt, size);
 }
 
 int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
 {
     base_time now = stream->coalesce == 0 ? rtcp_endpoint_lately(stream->endpoint) : base_clock_now();
+    size_t pass;
     int64_t n;
 
     rtcp_session_grow(&stream->session, now, size);
-    n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
-    if (n > 0 && is_through(stream, (size_t)n)) { /* from the caller's memory: the ring's may have left the cache */
-        (void)rtcp_link_write(stream->live, now, data, (size_t)n);
+    pass = passing(stream, size);
+    if (pass > 0) {
+        int64_t taken = rtcp_link_pass(stream->live, data, pass);
+
+        n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, pass});
+        CHECK(n == (int64_t)pass); /* nothing came in between: it fits as it did before */
+        rtcp_link_passed(stream->live, now, taken, pass);
         if (is_calm(stream, now)) {
             return n;
         }
+    } else {
+        n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
     }
     push(stream, now);
     return n;

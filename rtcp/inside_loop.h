@@ -285,8 +285,10 @@ void rtcp_link_uncork(struct rtcp_link *link, base_time now);
 bool rtcp_link_flush(struct rtcp_link *link, base_time now);
 /* It carries the stream, and nothing waits to be written before its next byte. */
 bool rtcp_link_is_free(const struct rtcp_link *link);
-/* Writes the next `size` bytes of the ring on a free link, from `data`, where the same bytes lie warmer. As above. */
-bool rtcp_link_write(struct rtcp_link *link, base_time now, const void *data, size_t size);
+/* Gives bytes that the ring will hold next to the kernel, on a free link: what it took, or -errno. The session learns
+ * of it afterwards, when the ring holds them: `size` of them. */
+int64_t rtcp_link_pass(struct rtcp_link *link, const void *data, size_t size);
+void rtcp_link_passed(struct rtcp_link *link, base_time now, int64_t taken, size_t size);
 /* Sends a REFUSE, then closes in order. */
 void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size);
 

@@ -477,9 +477,24 @@ int rtcp_session_commit(struct rtcp_session *s, base_time now, size_t size)
     return 0;
 }
 
+static bool may_carry(const struct rtcp_session *s, uint32_t attempt)
+{
+    return s->path == RTCP_PATH_ATTACHED && attempt == s->live && !s->peer_closed && !s->aborted;
+}
+
+size_t rtcp_session_passing(const struct rtcp_session *s, uint32_t attempt, size_t size)
+{
+    size_t room = rtcp_outbox_room(&s->out);
+
+    if (!may_carry(s, attempt) || s->shut || s->written != s->out.upto || s->out.ring.at == NULL) {
+        return 0;
+    }
+    return size < room ? size : room;
+}
+
 struct base_bytes rtcp_session_next(const struct rtcp_session *s, uint32_t attempt)
 {
-    if (s->path != RTCP_PATH_ATTACHED || attempt != s->live || s->peer_closed || s->aborted) {
+    if (!may_carry(s, attempt)) {
         return (struct base_bytes){NULL, 0};
     }
     return rtcp_outbox_from(&s->out, s->written);

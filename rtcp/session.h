@@ -263,6 +263,10 @@ void rtcp_session_grow(struct rtcp_session *s, base_time now, size_t size);
  * bytes of the ring. */
 void rtcp_session_rest(struct rtcp_session *s);
 
+/* How many of `size` bytes append would take now, if those may also leave at once by connection `attempt`, as nothing
+ * waits before them; else 0. The driver may give them to the kernel from where they lie, and append them after. */
+size_t rtcp_session_passing(const struct rtcp_session *s, uint32_t attempt, size_t size);
+
 /* The next bytes for connection `attempt`; empty when there are none, or when it may not carry any. */
 struct base_bytes rtcp_session_next(const struct rtcp_session *s, uint32_t attempt);
 

@@ -134,21 +134,25 @@ bool rtcp_link_is_free(const struct rtcp_link *link)
            link->early_left == 0;
 }
 
-bool rtcp_link_write(struct rtcp_link *link, base_time now, const void *data, size_t size)
+int64_t rtcp_link_pass(struct rtcp_link *link, const void *data, size_t size)
 {
     ssize_t n = send(link->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-    if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        rtcp_link_broke(link, now, errno, "writing failed");
-        return false;
+    return n < 0 ? -errno : n;
+}
+
+void rtcp_link_passed(struct rtcp_link *link, base_time now, int64_t taken, size_t size)
+{
+    if (taken < 0 && taken != -EAGAIN && taken != -EINTR) {
+        rtcp_link_broke(link, now, (int)-taken, "writing failed");
+        return;
     }
-    if (n > 0) {
-        rtcp_session_sent(&link->stream->session, now, (size_t)n);
+    if (taken > 0) {
+        rtcp_session_sent(&link->stream->session, now, (size_t)taken);
     }
-    if (n < (ssize_t)size) {
+    if (taken < (int64_t)size) {
         ev_io_start(link->endpoint->loop, &link->writer);
     }
-    return true;
 }
 
 static int flush_some(struct rtcp_link *link, base_time now)
