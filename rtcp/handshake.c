@@ -351,7 +351,9 @@ int rtcp_session_confirmed(struct rtcp_session *s, base_time now, uint32_t attem
     s->is_confirmed = true;
     if (s->trying == RTCP_TRY_ASKING) {
         rtcp_path_move_try(s, now, RTCP_TRY_REST, "the client holds the key");
-        rtcp_session_move_life(s, now, RTCP_LIFE_OPEN, "the client holds the key");
+        if (s->life == RTCP_LIFE_OPENING) { /* else it was closed meanwhile: by rtcp_drain */
+            rtcp_session_move_life(s, now, RTCP_LIFE_OPEN, "the client holds the key");
+        }
         rtcp_path_attach(s, now, attempt, s->out.first);
         if (!s->was_accepted) {
             s->was_accepted = true;

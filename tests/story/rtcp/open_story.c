@@ -147,6 +147,36 @@ static void a_break_at_any_byte_of_an_early_opening_with_a_key_costs_nothing(voi
 
 /* ------------------------------------------------------------------------------------------------ repetitions */
 
+static bool is_begun(struct duo *d)
+{
+    return duo_accepted(d) != NULL;
+}
+
+/* The way out of a server meets an opening whose client has not yet proved that it holds the key: the proof finds a
+ * session that is closing (rtcp_drain closes all of them). */
+static void a_server_that_closes_before_the_proof_of_the_key_is_heard(void **state)
+{
+    struct duo_options o;
+    struct duo_stream *s;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    set_key(&o, false);
+    duo_open(&d, &o);
+    (void)duo_connect(&d);
+    DUO_TRUE(&d, duo_until(&d, is_begun, BASE_S(5)));
+    s = duo_accepted(&d);
+    assert_int_equal(s->session.life, RTCP_LIFE_OPENING);
+    duo_finish(s, false);
+    duo_client(&d)->close_at_end = true;
+    DUO_TRUE(&d, duo_until(&d, duo_is_over, BASE_S(20)));
+
+    assert_int_equal(duo_client(&d)->status, 0);
+    assert_true(duo_client(&d)->saw_end);
+    duo_close(&d);
+}
+
 /* The first connection is only slow: its OPEN arrives after that of the second (P14). */
 static void an_opening_overtaken_by_its_repetition_is_stale(void **state)
 {
@@ -449,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_break_at_any_byte_without_early_data_costs_nothing),
         cmocka_unit_test(a_break_at_any_byte_of_an_opening_with_a_key_costs_nothing),
         cmocka_unit_test(a_break_at_any_byte_of_an_early_opening_with_a_key_costs_nothing),
+        cmocka_unit_test(a_server_that_closes_before_the_proof_of_the_key_is_heard),
         cmocka_unit_test(an_opening_overtaken_by_its_repetition_is_stale),
         cmocka_unit_test(a_repeated_opening_finds_the_same_session),
         cmocka_unit_test(nobody_listening_is_an_error_at_once),
