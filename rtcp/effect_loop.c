@@ -86,35 +86,47 @@ static void perform_thaw(struct rtcp_stream *stream, uint32_t attempt, base_time
     }
 }
 
-static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect *e, base_time now)
+/* The way of control messages to who is at the other end of a connection. Who tells no port, or where there is no
+ * memory for it, has none: the session goes on, its handshakes acknowledge. */
+static struct rtcp_route *find_route(struct rtcp_stream *stream, const struct rtcp_link *link, base_time now)
 {
     struct rtcp_endpoint *endpoint = stream->endpoint;
     struct rtcp_session *s = &stream->session;
+    struct rtcp_route *route = s->route;
+    struct rtcp_address told = link->peer;
+
+    if (route != NULL && route->key != rtcp_endpoint_route_key(s->peer_incarnation, &link->peer)) {
+        rtcp_endpoint_release_route(endpoint, route);
+        route = s->route = NULL;
+    }
+    if (route == NULL && s->peer_udp_port != 0) {
+        route = rtcp_endpoint_route(endpoint, s->peer_incarnation, &link->peer, now);
+    }
+    if (route != NULL && s->peer_udp_port != 0) {
+        told.port = s->peer_udp_port;
+        rtcp_route_told(route, &told, s->opt.is_client);
+        route->via = rtcp_control_via(endpoint, link);
+    }
+    rtcp_session_routed(s, now, route);
+    return route;
+}
+
+static void perform_attach(struct rtcp_stream *stream, const struct rtcp_effect *e, base_time now)
+{
+    struct rtcp_session *s = &stream->session;
     struct rtcp_link *link = link_of(stream, e->attempt);
     struct rtcp_route *route;
-    struct rtcp_address told;
 
     if (link == NULL) {
         return;
     }
     CHECK(stream->live == NULL || stream->live == link);
     stream->live = link;
-    endpoint->stats.resumes += s->connections > 1;
+    stream->endpoint->stats.resumes += s->connections > 1;
     if (stream->trying == link) {
         stream->trying = NULL;
     }
-    if (s->route != NULL && s->route->key != rtcp_endpoint_route_key(s->peer_incarnation, &link->peer)) {
-        rtcp_endpoint_release_route(endpoint, s->route);
-        s->route = NULL;
-    }
-    route = s->route != NULL ? s->route : rtcp_endpoint_route(endpoint, s->peer_incarnation, &link->peer, now);
-    if (route != NULL && s->peer_udp_port != 0) {
-        told = link->peer;
-        told.port = s->peer_udp_port;
-        rtcp_route_told(route, &told, s->opt.is_client);
-        route->via = rtcp_control_via(endpoint, link);
-        rtcp_session_routed(s, now, route);
-    }
+    route = find_route(stream, link, now);
     if (s->opt.is_client && route != NULL && route->is_new) {
         route->is_new = false;
         rtcp_session_ask(s, now, true); /* a CONTROL connection stands in for UDP, which may be back */

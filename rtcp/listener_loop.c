@@ -370,12 +370,15 @@ static bool accept_one(struct rtcp_listener *listener)
 static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct rtcp_listener *listener = w->data;
+    struct rtcp_endpoint *endpoint = listener->endpoint;
 
     (void)loop;
     (void)events;
+    listener->users++; /* of ours: what is accepted may push out the last one that a closed listener is kept for */
     for (int i = 0; i < ACCEPTS_PER_EVENT && accept_one(listener); i++) {
     }
-    rtcp_endpoint_turn(listener->endpoint);
+    rtcp_listener_release(listener);
+    rtcp_endpoint_turn(endpoint);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *w, int events)

@@ -295,7 +295,8 @@ size_t rtcp_session_may_hold(const struct rtcp_session *s, size_t held);
 
 /* ---- connections (path.c) */
 
-/* The driver found the route to the peer, after ATTACH: control messages may go out from now on. */
+/* The driver found the route to the peer, after ATTACH: control messages may go out from now on. NULL: there is none
+ * any more. */
 void rtcp_session_routed(struct rtcp_session *s, base_time now, struct rtcp_route *route);
 
 void rtcp_session_connected(struct rtcp_session *s, base_time now, uint32_t attempt);
