@@ -97,11 +97,14 @@ static void count_refusal(struct rtcp_endpoint *e, uint8_t reason)
     e->stats.full_refused += reason == RTCP_WIRE_FULL ? 1 : 0;
 }
 
-static void refuse(struct rtcp_link *link, const struct rtcp_wire_request *request, uint8_t reason)
+/* shared: the key of the request. */
+static void refuse(struct rtcp_link *link, const struct rtcp_wire_request *request,
+                   const struct rtcp_auth_shared *shared, uint8_t reason)
 {
     struct rtcp_registry_place place = place_of(link->listener);
     uint8_t bytes[RTCP_WIRE_ANSWER];
 
+    place.shared = shared;
     count_refusal(link->endpoint, reason);
     rtcp_endpoint_complain(link->endpoint, &link->peer, "handshake refused", reason_text(reason));
     rtcp_registry_refuse(&place, request, reason, RETRY_MS, bytes);
@@ -126,7 +129,7 @@ void rtcp_listener_wrong_version(struct rtcp_link *link)
 {
     struct rtcp_wire_request nothing = {.attempt = 1};
 
-    refuse(link, &nothing, RTCP_WIRE_BAD_VERSION);
+    refuse(link, &nothing, rtcp_keyring_current(&link->endpoint->keys), RTCP_WIRE_BAD_VERSION);
 }
 
 /* Gives a connection to its session, as the attempt it asks for. */
@@ -208,12 +211,12 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
 
     if (!has_room(listener) || (shared->is_set && e->proving >= RTCP_HALF_OPEN_MAX)) {
         name_oldest(e, now);
-        refuse(link, request, RTCP_WIRE_FULL);
+        refuse(link, request, shared, RTCP_WIRE_FULL);
         return;
     }
     stream = rtcp_stream_new(e, NULL, NULL);
     if (stream == NULL) {
-        refuse(link, request, RTCP_WIRE_FULL);
+        refuse(link, request, shared, RTCP_WIRE_FULL);
         return;
     }
     rtcp_endpoint_session_options(e, &listener->stream, &options);
@@ -221,7 +224,7 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
     options.shared = shared;
     if (rtcp_session_accept(&stream->session, &options, now, request) < 0) {
         rtcp_stream_free(stream);
-        refuse(link, request, RTCP_WIRE_FULL);
+        refuse(link, request, shared, RTCP_WIRE_FULL);
         return;
     }
     rtcp_keyring_hold(&e->keys, shared);
@@ -232,7 +235,7 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
     listener->streams++;
     if (rtcp_registry_add(&e->registry, &stream->session) < 0) {
         rtcp_stream_free(stream);
-        refuse(link, request, RTCP_WIRE_FULL);
+        refuse(link, request, shared, RTCP_WIRE_FULL);
         return;
     }
     if (stream->session.life == RTCP_LIFE_OPENING) {
@@ -262,7 +265,7 @@ static void pass_on(struct rtcp_link *link, struct rtcp_session *s, const struct
         rtcp_link_close(link, true);
         break;
     case RTCP_ASKED_FORGED:
-        refuse(link, request, RTCP_WIRE_BAD_KEY);
+        refuse(link, request, s->opt.shared, RTCP_WIRE_BAD_KEY);
         break;
     case RTCP_ASKED_REFUSED:
         refuse_by_session(link, s, request, reason);

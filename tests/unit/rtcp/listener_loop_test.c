@@ -261,12 +261,50 @@ static void a_client_that_comes_back_from_elsewhere_without_a_port_has_no_route_
     tear_down(&w);
 }
 
+/* ------------------------------------------------------------------------------------------------ what is said */
+
+/* PROTOCOL.md "Several keys": a REFUSE is signed under the key of its request, whichever opens here. */
+static void a_refusal_is_signed_under_the_key_of_its_request(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        uint8_t answer[RTCP_WIRE_ANSWER];
+        uint8_t open[RTCP_WIRE_REQUEST];
+        struct rtcp_auth_shared shared;
+        struct rtcp_wire_answer a;
+        struct world w;
+        int fd[2];
+
+        set_up(&w, 2, 1);
+        put_open(open, 0, 0, 1);
+        fd[0] = dial(w.listener, open, sizeof open);
+        while (w.far->stats.sessions < 1) {
+            turn(&w);
+        }
+        put_open(open, i, 0, 2);
+        fd[1] = dial(w.listener, open, sizeof open);
+        while (w.far->stats.full_refused < 1) {
+            turn(&w);
+        }
+
+        assert_int_equal(recv(fd[1], answer, sizeof answer, MSG_WAITALL), sizeof answer);
+        assert_int_equal(rtcp_wire_get_answer((struct base_bytes){answer, sizeof answer}, &a), 0);
+        assert_int_equal(a.reason, RTCP_WIRE_FULL);
+        rtcp_auth_shared_init(&shared, (struct base_bytes){keys[i].bytes, keys[i].size}, keys[i].id);
+        assert_true(rtcp_auth_is_signed(answer, sizeof answer, shared.key, 0, 0, open + 68));
+        close(fd[0]);
+        close(fd[1]);
+        tear_down(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_closed_listener_lives_until_it_has_done_accepting),
         cmocka_unit_test(clients_that_tell_no_port_leave_no_route_behind),
         cmocka_unit_test(a_client_that_comes_back_from_elsewhere_without_a_port_has_no_route_any_more),
+        cmocka_unit_test(a_refusal_is_signed_under_the_key_of_its_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
