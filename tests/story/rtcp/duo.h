@@ -250,7 +250,7 @@ struct duo {
     size_t trace_size, trace_room, trace_mark;
 };
 
-/* ---- duo.c */
+/* ---- duo.c: hosts, streams, time */
 
 void duo_options_default(struct duo_options *o);
 void duo_open(struct duo *d, const struct duo_options *options);
@@ -271,20 +271,13 @@ void duo_run(struct duo *d, base_time span);
 /* Runs until the condition holds; false when it does not within `limit`. */
 bool duo_until(struct duo *d, bool (*is_done)(struct duo *d), base_time limit);
 
-/* Conditions: what the applications wanted to send was read at the other end (both directions). */
-bool duo_is_delivered(struct duo *d);
-/* ... and every stream of the client and the server is closed. */
-bool duo_is_over(struct duo *d);
-bool duo_is_attached(struct duo *d);
-bool duo_is_detached(struct duo *d);
-bool duo_is_confirmed(struct duo *d);
-bool duo_is_accepted(struct duo *d);
-
 /* Faults of hosts. */
 void duo_kill(struct duo *d, enum duo_who who);
 void duo_start(struct duo *d, enum duo_who who);
 void duo_pause(struct duo *d, enum duo_who who, bool is_paused);
 void duo_move_client(struct duo *d, uint16_t port);
+
+/* ---- duo_story.c: what stories have in common */
 
 /* What most stories begin with: a world and a stream that both sides know to be known. */
 void duo_pair(struct duo *d, const struct duo_options *options);
@@ -298,7 +291,18 @@ void duo_end(struct duo *d);
 /* A message as the client (0) or the server (1) would send it now, with its key, or with a wrong one. */
 void duo_forge(struct duo *d, int way, struct rtcp_wire_control *c, bool is_authentic);
 
-/* The record: lines such as "C FREEZE 1", "S CLOSED PEER_GONE". */
+/* Conditions: what the applications wanted to send was read at the other end (both directions). */
+bool duo_is_delivered(struct duo *d);
+/* ... and every stream of the client and the server is closed. */
+bool duo_is_over(struct duo *d);
+bool duo_is_attached(struct duo *d);
+bool duo_is_detached(struct duo *d);
+bool duo_is_confirmed(struct duo *d);
+bool duo_is_accepted(struct duo *d);
+
+/* ---- duo_record.c: what happened */
+
+/* Lines such as "C FREEZE 1", "S CLOSED PEER_GONE". */
 void duo_note(struct duo *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void duo_mark(struct duo *d);
 /* How many lines since the mark begin with `text`. */
@@ -309,8 +313,17 @@ _Noreturn void duo_fail(const struct duo *d, const char *format, ...) __attribut
 /* assert_true with the record. */
 #define DUO_TRUE(d, expression) ((expression) ? (void)0 : duo_fail((d), "%s:%d: %s", __FILE__, __LINE__, #expression))
 
-uint8_t duo_pattern(bool from_client, uint64_t offset);
+/* The first letter of a line about that host. */
 char duo_letter(const struct duo_host *h);
+/* Takes an event of the product into the record; a hook. */
+void duo_record_event(void *user, const struct base_event *e);
+
+/* ---- duo_app.c: the applications */
+
+/* The byte that the client's or the server's application writes at that offset. */
+uint8_t duo_pattern(bool from_client, uint64_t offset);
+/* Writes and reads what can be; true when something happened. A slot without a stream does nothing. */
+bool duo_app_turn(struct duo_stream *s);
 
 /* ---- duo_check.c: the oracles */
 
