@@ -3,39 +3,45 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 /* ------------------------------------------------------------------------------------------------ fork */
 
 static void in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing(void **state)
 {
-    struct pair *p = *state;
+    struct blocking_pair *p = *state;
     int status = 0;
     pid_t child;
 
-    send_all(p->client, "before");
+    blocking_pair_send(p->client, "before");
     child = fork();
     if (child == 0) {
-        struct pair fresh;
+        struct blocking_pair fresh;
         void *mine = &fresh;
         bool is_right = rtcp_socket_send(p->client, "x", 1) == BASE_E_CLOSED &&
                         rtcp_socket_recv(p->server, &fresh, 1) == BASE_E_CLOSED &&
-                        rtcp_socket_close(p->client, RTCP_LINGER_ABORT, LONG) == BASE_E_CLOSED;
+                        rtcp_socket_close(p->client, RTCP_LINGER_ABORT, BLOCKING_PAIR_LONG) == BASE_E_CLOSED;
 
         rtcp_socket_free(p->client);
         rtcp_socket_free(p->listener);
-        setup(&mine); /* sockets of its own */
-        send_all(((struct pair *)mine)->client, "child");
-        expect(((struct pair *)mine)->server, "child");
+        blocking_pair_setup(&mine); /* sockets of its own */
+        blocking_pair_send(((struct blocking_pair *)mine)->client, "child");
+        blocking_pair_expect(((struct blocking_pair *)mine)->server, "child");
         _exit(is_right ? 0 : 1);
     }
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    expect(p->server, "before");
-    send_all(p->server, "after");
-    expect(p->client, "after");
+    blocking_pair_expect(p->server, "before");
+    blocking_pair_send(p->server, "after");
+    blocking_pair_expect(p->client, "after");
 }
 
 /* ------------------------------------------------------------------------------------------------ a key */
@@ -54,7 +60,7 @@ static int setup_with_key(void)
 
 static void *answer_early_bytes(void *argument)
 {
-    struct pair *p = argument;
+    struct blocking_pair *p = argument;
     char bytes[16] = "";
     size_t size = 0;
 
@@ -108,7 +114,7 @@ static void on_late(struct ev_loop *loop, ev_timer *w, int events)
 
 /* An event-driven client sends early bytes under a key; the proof of the key lies behind them, in the stream that the
  * application's thread reads. */
-static bool takes_early_bytes_under_a_key(struct pair *p)
+static bool takes_early_bytes_under_a_key(struct blocking_pair *p)
 {
     static const struct rtcp_stream_callbacks calls = {.on_readable = on_readable, .on_writable = on_writable};
     struct event_client c = {.loop = ev_loop_new(EVFLAG_AUTO)};
@@ -140,14 +146,14 @@ static bool takes_early_bytes_under_a_key(struct pair *p)
 static void a_key_is_chosen_before_the_first_socket(void **state)
 {
     struct rtcp_endpoint_options options;
-    struct pair *p = *state;
+    struct blocking_pair *p = *state;
     int status = 0;
     pid_t child;
 
     assert_int_equal(setup_with_key(), BASE_E_EXISTS);
     child = fork(); /* a process without sockets */
     if (child == 0) {
-        struct pair fresh;
+        struct blocking_pair fresh;
         void *mine = &fresh;
         bool is_right;
 
@@ -155,23 +161,23 @@ static void a_key_is_chosen_before_the_first_socket(void **state)
         options.streams_max = 0;
         is_right = rtcp_socket_setup(&options, 0) == BASE_E_RANGE && setup_with_key() == 0 &&
                    setup_with_key() == BASE_E_EXISTS;
-        setup(&mine);
-        send_all(((struct pair *)mine)->client, "with the key");
-        expect(((struct pair *)mine)->server, "with the key");
+        blocking_pair_setup(&mine);
+        blocking_pair_send(((struct blocking_pair *)mine)->client, "with the key");
+        blocking_pair_expect(((struct blocking_pair *)mine)->server, "with the key");
         _exit(is_right && takes_early_bytes_under_a_key(mine) ? 0 : 1);
     }
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    send_all(p->client, "without");
-    expect(p->server, "without");
+    blocking_pair_send(p->client, "without");
+    blocking_pair_expect(p->server, "without");
 }
 
 static void keys_may_be_changed_and_the_streams_be_shown(void **state)
 {
     const struct rtcp_key changed = {.id = 7, .bytes = key, .size = sizeof key};
     char path[] = "/tmp/holdfast-blocking-XXXXXX";
-    struct pair *p = *state;
+    struct blocking_pair *p = *state;
     struct rtcp_socket *client, *server;
     int fd = mkstemp(path);
 
@@ -185,17 +191,17 @@ static void keys_may_be_changed_and_the_streams_be_shown(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
     assert_int_equal(rtcp_socket_set_keys(&changed, 1, 1), BASE_E_RANGE);
     assert_int_equal(rtcp_socket_set_keys(&changed, 1, 0), 0);
-    assert_int_equal(rtcp_socket_connect(p->address, NULL, LONG, &client), 0);
+    assert_int_equal(rtcp_socket_connect(p->address, NULL, BLOCKING_PAIR_LONG, &client), 0);
     assert_int_equal(rtcp_socket_accept(p->listener, &server), 0);
-    send_all(client, "with a key");
-    expect(server, "with a key");
+    blocking_pair_send(client, "with a key");
+    blocking_pair_expect(server, "with a key");
     rtcp_socket_free(client);
     assert_int_equal(rtcp_socket_recv(server, path, 1), 0);
-    assert_int_equal(rtcp_socket_close(server, RTCP_LINGER_BACKGROUND, LONG), 0);
+    assert_int_equal(rtcp_socket_close(server, RTCP_LINGER_BACKGROUND, BLOCKING_PAIR_LONG), 0);
     rtcp_socket_free(server);
     assert_int_equal(rtcp_socket_set_keys(NULL, 0, 0), 0);
-    send_all(p->client, "without");
-    expect(p->server, "without");
+    blocking_pair_send(p->client, "without");
+    blocking_pair_expect(p->server, "without");
 }
 
 /* A process that dies without a word leaves a child behind: the file of its admin socket is nobody's, not the child's
@@ -244,7 +250,7 @@ static void a_child_does_not_keep_the_admin_socket_of_its_dead_parent(void **sta
 /* As a program that returns from main() without a word: what it sent arrives, and its end. */
 static void what_was_sent_before_exit_arrives(void **state)
 {
-    struct pair *p = *state;
+    struct blocking_pair *p = *state;
     struct rtcp_socket *server;
     static uint8_t bytes[1 << 20];
     size_t got = 0;
@@ -254,14 +260,14 @@ static void what_was_sent_before_exit_arrives(void **state)
     if (child == 0) {
         struct rtcp_socket *mine;
 
-        if (rtcp_socket_connect(p->address, NULL, LONG, &mine) == 0) {
+        if (rtcp_socket_connect(p->address, NULL, BLOCKING_PAIR_LONG, &mine) == 0) {
             (void)!rtcp_socket_send(mine, bytes, sizeof bytes);
         }
         exit(0);
     }
     assert_true(child > 0);
     assert_int_equal(rtcp_socket_accept(p->listener, &server), 0);
-    assert_int_equal(rtcp_socket_set_read_deadline(server, LONG), 0);
+    assert_int_equal(rtcp_socket_set_read_deadline(server, BLOCKING_PAIR_LONG), 0);
     while ((n = rtcp_socket_recv(server, bytes, sizeof bytes)) > 0) {
         got += (size_t)n;
     }
@@ -282,11 +288,15 @@ const char *__tsan_default_options(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_key_is_chosen_before_the_first_socket, setup, teardown),
-        cmocka_unit_test_setup_teardown(keys_may_be_changed_and_the_streams_be_shown, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_child_does_not_keep_the_admin_socket_of_its_dead_parent, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, blocking_pair_setup,
+                                        blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(a_key_is_chosen_before_the_first_socket, blocking_pair_setup,
+                                        blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(keys_may_be_changed_and_the_streams_be_shown, blocking_pair_setup,
+                                        blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(a_child_does_not_keep_the_admin_socket_of_its_dead_parent, blocking_pair_setup,
+                                        blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, blocking_pair_setup, blocking_pair_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
  */
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/blocking.h"
+#include "tests/unit/rtcp/blocking_caller.h"
 #include "tests/unit/rtcp/cutter.h"
 
 #include <pthread.h>
@@ -145,26 +146,6 @@ static void end(struct worker *w)
 static void enter(struct worker *w)
 {
     __atomic_store_n(&w->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-}
-
-/* Returns when the kernel says that the thread sleeps: it is inside the call. */
-static void wait_until_asleep(struct worker *w)
-{
-    char path[64], state = 0;
-
-    for (base_time until = base_clock_now() + LONG; state != 'S' && base_clock_now() < until;) {
-        FILE *file;
-
-        snprintf(path, sizeof path, "/proc/self/task/%d/stat", __atomic_load_n(&w->tid, __ATOMIC_SEQ_CST));
-        file = fopen(path, "r");
-        if (file != NULL) {
-            if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
-                state = 0;
-            }
-            fclose(file);
-        }
-    }
-    assert_int_equal(state, 'S');
 }
 
 static void *write_bytes(void *argument)
@@ -430,8 +411,8 @@ static void wake_by_deadline(struct conn *c, base_time in)
 
     begin(&reader, c->client, read_once);
     begin(&writer, c->client, write_until_told);
-    wait_until_asleep(&reader);
-    wait_until_asleep(&writer);
+    blocking_caller_until_asleep(&reader.tid);
+    blocking_caller_until_asleep(&writer.tid);
     begun = base_clock_now();
     assert_int_equal(rtcp_socket_set_read_deadline(c->client, in), 0);
     assert_int_equal(rtcp_socket_set_write_deadline(c->client, in), 0);
@@ -485,8 +466,8 @@ static void a_close_wakes_who_waits(void **state)
 
     begin(&reader, c->client, read_once);
     begin(&writer, c->client, write_until_told);
-    wait_until_asleep(&reader);
-    wait_until_asleep(&writer);
+    blocking_caller_until_asleep(&reader.tid);
+    blocking_caller_until_asleep(&writer.tid);
     (void)rtcp_socket_close(c->client, RTCP_LINGER_BACKGROUND, 0);
     end(&reader);
     end(&writer);
