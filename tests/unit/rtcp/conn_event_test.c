@@ -6,6 +6,7 @@
  */
 #include "rtcp/rtcp.h"
 #include "tests/unit/rtcp/cutter.h"
+#include "tests/unit/rtcp/pair.h"
 
 #include <ev.h>
 #include <setjmp.h>
@@ -41,12 +42,9 @@ struct side {
 
 struct conn {
     struct cutter cutter;
-    struct ev_loop *loop;
-    struct rtcp_endpoint *a, *b;
-    struct rtcp_listener *listener;
+    struct pair pair;
     struct side server, client;
-    ev_timer limit;
-    bool late, rang;
+    bool rang;
 };
 
 static const int resumes[] = {0, 1, 2};
@@ -153,24 +151,6 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
 
 /* ------------------------------------------------------------------------------------------------ a connection */
 
-static void on_limit(struct ev_loop *loop, ev_timer *w, int events)
-{
-    (void)events;
-    ((struct conn *)w->data)->late = true;
-    ev_break(loop, EVBREAK_ALL);
-}
-
-static void run_until(struct conn *c, bool (*is_done)(const struct conn *c))
-{
-    ev_timer_stop(c->loop, &c->limit);
-    ev_timer_set(&c->limit, LONG_S, 0.);
-    ev_timer_start(c->loop, &c->limit);
-    while (!is_done(c) && !c->late) {
-        ev_run(c->loop, EVRUN_ONCE);
-    }
-    assert_false(c->late);
-}
-
 static bool is_accepted(const struct conn *c)
 {
     return c->server.stream != NULL;
@@ -190,7 +170,7 @@ static void round_trip(struct conn *c)
     c->server.reads = c->client.reads = true;
     assert_int_equal(rtcp_send(c->client.stream, "ping", 4), 4);
     c->client.sent += 4;
-    run_until(c, has_answer);
+    PAIR_UNTIL(&c->pair, has_answer(c));
     c->server.reads = server_read;
     c->server.answers = false;
 }
@@ -208,29 +188,24 @@ static int setup(void **state)
     struct conn *c = calloc(1, sizeof *c);
     struct rtcp_stream_options options;
     struct rtcp_listen_options listen;
-    struct rtcp_info info;
+    const struct pair_options pair = {.limit = LONG_S, .listen = &listen, .on_accept = on_accept, .user = c};
 
     assert_non_null(c);
-    c->loop = ev_loop_new(EVFLAG_AUTO);
-    ev_init(&c->limit, on_limit);
-    c->limit.data = c;
     begin(c);
-    assert_int_equal(rtcp_endpoint_open(c->loop, NULL, &c->a), 0);
-    assert_int_equal(rtcp_endpoint_open(c->loop, NULL, &c->b), 0);
     rtcp_listen_options_default(&listen);
     rtcp_stream_options_default(&options);
     listen.stream.ring = options.ring = RING;
-    assert_int_equal(rtcp_listen(c->a, "127.0.0.1:0", &listen, on_accept, c, &c->listener), 0);
-    cutter_begin(&c->cutter, rtcp_listener_address(c->listener), 0);
-    assert_int_equal(rtcp_connect(c->b, c->cutter.address, &options, &callbacks, &c->client, &c->client.stream), 0);
-    run_until(c, is_accepted);
+    pair_open(&c->pair, &pair);
+    cutter_begin(&c->cutter, rtcp_listener_address(c->pair.listener), 0);
+    assert_int_equal(rtcp_connect(c->pair.near, c->cutter.address, &options, &callbacks, &c->client, &c->client.stream),
+                     0);
+    PAIR_UNTIL(&c->pair, is_accepted(c));
     round_trip(c);
     for (int i = 0; i < wanted; i++) {
         cutter_cut(&c->cutter);
         round_trip(c);
     }
-    rtcp_info(c->client.stream, &info);
-    assert_true(info.connections >= 1 + (uint32_t)wanted);
+    assert_true(pair_info(c->client.stream).connections >= 1 + (uint32_t)wanted);
     begin(c);
     *state = c;
     return 0;
@@ -240,11 +215,8 @@ static int teardown(void **state)
 {
     struct conn *c = *state;
 
-    ev_timer_stop(c->loop, &c->limit);
-    rtcp_endpoint_close(c->b);
-    rtcp_endpoint_close(c->a);
+    pair_close(&c->pair);
     cutter_end(&c->cutter);
-    ev_loop_destroy(c->loop);
     free(c);
     return 0;
 }
@@ -263,7 +235,7 @@ static void bytes_go_both_ways_at_once(void **state)
     c->client.to_send = c->server.to_send = BYTES;
     push(&c->client);
     push(&c->server);
-    run_until(c, both_ended);
+    PAIR_UNTIL(&c->pair, both_ended(c));
     assert_int_equal(c->client.got, BYTES);
     assert_int_equal(c->server.got, BYTES);
     assert_false(c->client.is_wrong || c->server.is_wrong);
@@ -322,11 +294,11 @@ static void racing_readers_and_writers_keep_the_order(void **state)
         caller[i].writer = &c->client;
         ev_timer_init(&caller[i].timer, on_caller, 0.0001 * i, 0.001);
         caller[i].timer.data = &caller[i];
-        ev_timer_start(c->loop, &caller[i].timer);
+        ev_timer_start(c->pair.loop, &caller[i].timer);
     }
-    run_until(c, client_to_server_ended);
+    PAIR_UNTIL(&c->pair, client_to_server_ended(c));
     for (int i = 0; i < CALLERS; i++) {
-        ev_timer_stop(c->loop, &caller[i].timer);
+        ev_timer_stop(c->pair.loop, &caller[i].timer);
     }
     assert_int_equal(c->server.got, BYTES);
     assert_false(c->server.is_wrong);
@@ -353,9 +325,9 @@ static void let_a_deadline_pass(struct conn *c)
     c->rang = false;
     ev_timer_init(&timer, on_ring, SOON_S, 0.);
     timer.data = c;
-    ev_timer_start(c->loop, &timer);
-    run_until(c, has_rung);
-    ev_timer_stop(c->loop, &timer);
+    ev_timer_start(c->pair.loop, &timer);
+    PAIR_UNTIL(&c->pair, has_rung(c));
+    ev_timer_stop(c->pair.loop, &timer);
 }
 
 static void nothing_to_read_is_told_at_once_and_costs_nothing(void **state)
@@ -385,7 +357,7 @@ static void a_full_ring_is_told_at_once_and_so_is_room(void **state)
     c->client.to_send = c->client.sent + BYTES;
     c->server.reads = true;
     rtcp_stream_set_callbacks(c->server.stream, &callbacks, &c->server);
-    run_until(c, client_to_server_ended);
+    PAIR_UNTIL(&c->pair, client_to_server_ended(c));
     assert_int_equal(c->server.got, c->client.to_send);
     assert_false(c->server.is_wrong);
 }
@@ -402,7 +374,7 @@ static void a_pause_loses_nothing(void **state)
     assert_int_equal(c->server.got, 0);
     c->server.reads = true;
     rtcp_stream_set_callbacks(c->server.stream, &callbacks, &c->server);
-    run_until(c, client_to_server_ended);
+    PAIR_UNTIL(&c->pair, client_to_server_ended(c));
     assert_int_equal(c->server.got, RING / 2);
     assert_false(c->server.is_wrong);
 }
@@ -421,9 +393,9 @@ static void a_close_in_a_callback_is_the_last_but_one(void **state)
     c->client.closes_in_call = true;
     c->server.to_send = 5000;
     push(&c->server);
-    run_until(c, client_to_server_ended);
+    PAIR_UNTIL(&c->pair, client_to_server_ended(c));
     rtcp_close(c->server.stream, RTCP_LINGER_ABORT);
-    run_until(c, both_closed);
+    PAIR_UNTIL(&c->pair, both_closed(c));
     assert_int_equal(c->client.closed, 1);
     assert_int_equal(c->client.calls_after_close, 0);
     assert_int_equal(c->client.unacknowledged, 0);
@@ -439,10 +411,10 @@ static void a_close_with_a_full_ring_ends_both(void **state)
     rtcp_close(c->client.stream, RTCP_LINGER_BACKGROUND);
     c->server.reads = true;
     rtcp_stream_set_callbacks(c->server.stream, &callbacks, &c->server);
-    run_until(c, client_to_server_ended);
+    PAIR_UNTIL(&c->pair, client_to_server_ended(c));
     assert_int_equal(c->server.got, c->client.sent);
     rtcp_close(c->server.stream, RTCP_LINGER_BACKGROUND);
-    run_until(c, both_closed);
+    PAIR_UNTIL(&c->pair, both_closed(c));
     assert_int_equal(c->client.status, 0);
     assert_int_equal(c->server.status, 0);
     assert_int_equal(c->client.unacknowledged, 0);
@@ -486,13 +458,13 @@ static void every_call_may_be_made_at_any_time(void **state)
         caller[i].writer = i % 2 == 0 ? &c->client : &c->server;
         ev_timer_init(&caller[i].timer, on_everything, 0.0001 * i, 0.0005);
         caller[i].timer.data = &caller[i];
-        ev_timer_start(c->loop, &caller[i].timer);
+        ev_timer_start(c->pair.loop, &caller[i].timer);
     }
     let_a_deadline_pass(c);
     cutter_cut(&c->cutter);
     let_a_deadline_pass(c);
     for (int i = 0; i < CALLERS; i++) {
-        ev_timer_stop(c->loop, &caller[i].timer);
+        ev_timer_stop(c->pair.loop, &caller[i].timer);
     }
     assert_int_equal(c->client.closed + c->server.closed, 0);
     assert_true(c->client.got > 0 && c->server.got > 0);

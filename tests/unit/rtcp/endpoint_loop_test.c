@@ -4,6 +4,7 @@
  */
 #include "rtcp/inside_loop.h"
 #include "rtcp/rtcp.h"
+#include "tests/unit/rtcp/pair.h"
 
 #include <ev.h>
 #include <setjmp.h>
@@ -18,14 +19,9 @@
 
 /* A server that answers nothing until it has read the client's end, and then says how much it read. */
 struct world {
-    struct ev_loop *loop;
-    struct rtcp_endpoint *near;
-    struct rtcp_endpoint *far;
-    struct rtcp_listener *listener;
+    struct pair pair;
     struct rtcp_stream *client;
     struct rtcp_stream *server;
-    ev_timer deadline;
-    bool is_late;
     bool is_reading; /* the server reads */
     char server_text[2 * RING];
     size_t server_size;
@@ -38,24 +34,6 @@ struct world {
     int closed;
     int closed_status;
 };
-
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
-{
-    (void)loop;
-    (void)events;
-    ((struct world *)w->data)->is_late = true;
-}
-
-static void wait_for(struct world *w, const int *what, int least)
-{
-    ev_timer_stop(w->loop, &w->deadline);
-    ev_timer_set(&w->deadline, DEADLINE_S, 0.);
-    ev_timer_start(w->loop, &w->deadline);
-    while (*what < least && !w->is_late) {
-        ev_run(w->loop, EVRUN_ONCE);
-    }
-    assert_false(w->is_late);
-}
 
 static void server_readable(void *user, struct rtcp_stream *stream)
 {
@@ -119,37 +97,29 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
 static const struct rtcp_stream_callbacks client_callbacks = {
     .on_readable = client_readable, .on_writable = client_writable, .on_closed = client_closed};
 
-static int open_client(struct world *w, const char *service)
+static void open_client(struct world *w)
 {
     struct rtcp_stream_options options;
 
     rtcp_stream_options_default(&options);
     options.ring = RING;
-    options.service = service;
-    return rtcp_connect(w->near, rtcp_listener_address(w->listener), &options, &client_callbacks, w, &w->client);
+    w->client = pair_connect(&w->pair, &options, &client_callbacks, w);
 }
 
 static void set_up(struct world *w)
 {
-    struct rtcp_listen_options options;
+    struct rtcp_listen_options listen;
+    const struct pair_options options = {.limit = DEADLINE_S, .listen = &listen, .on_accept = on_accept, .user = w};
 
-    *w = (struct world){.loop = ev_loop_new(EVFLAG_AUTO), .is_reading = true};
-    assert_non_null(w->loop);
-    ev_init(&w->deadline, on_deadline);
-    w->deadline.data = w;
-    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->near), 0);
-    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->far), 0);
-    rtcp_listen_options_default(&options);
-    options.service = "unit";
-    assert_int_equal(rtcp_listen(w->far, "127.0.0.1:0", &options, on_accept, w, &w->listener), 0);
+    *w = (struct world){.is_reading = true};
+    rtcp_listen_options_default(&listen);
+    listen.service = "unit";
+    pair_open(&w->pair, &options);
 }
 
 static void tear_down(struct world *w)
 {
-    ev_timer_stop(w->loop, &w->deadline);
-    rtcp_endpoint_close(w->near);
-    rtcp_endpoint_close(w->far);
-    ev_loop_destroy(w->loop);
+    pair_close(&w->pair);
 }
 
 static void reserved_room_is_sent_as_far_as_it_was_committed(void **state)
@@ -159,7 +129,7 @@ static void reserved_room_is_sent_as_far_as_it_was_committed(void **state)
 
     (void)state;
     set_up(&w);
-    assert_int_equal(open_client(&w, NULL), 0);
+    open_client(&w);
     assert_int_equal(rtcp_room(w.client), RING);
 
     assert_int_equal(rtcp_reserve(w.client, &room), 0);
@@ -170,7 +140,7 @@ static void reserved_room_is_sent_as_far_as_it_was_committed(void **state)
     assert_int_equal(rtcp_reserve(w.client, &room), 0);
     assert_int_equal(rtcp_commit(w.client, room.size + 1), BASE_E_RANGE);
     assert_int_equal(rtcp_shutdown(w.client), 0);
-    wait_for(&w, &w.closed, 1);
+    PAIR_UNTIL(&w.pair, w.closed >= 1);
 
     assert_int_equal(w.server_size, 12);
     assert_memory_equal(w.server_text, "hello, world", 12);
@@ -186,14 +156,14 @@ static void after_shutdown_nothing_is_taken_but_the_answer_arrives(void **state)
 
     (void)state;
     set_up(&w);
-    assert_int_equal(open_client(&w, NULL), 0);
+    open_client(&w);
     assert_int_equal(rtcp_send(w.client, "x", 1), 1);
 
     assert_int_equal(rtcp_shutdown(w.client), 0);
     assert_int_equal(rtcp_send(w.client, "y", 1), BASE_E_CLOSED);
     assert_int_equal(rtcp_reserve(w.client, &room), BASE_E_CLOSED);
     assert_int_equal(rtcp_shutdown(w.client), 0); /* it is shut down already */
-    wait_for(&w, &w.closed, 1);
+    PAIR_UNTIL(&w.pair, w.closed >= 1);
 
     assert_int_equal(w.ended, 1);
     assert_int_equal(w.server_size, 1);
@@ -211,17 +181,19 @@ static void a_full_ring_takes_no_more_until_the_reader_has_read(void **state)
     (void)state;
     set_up(&w);
     w.is_reading = false;
-    assert_int_equal(open_client(&w, NULL), 0);
+    open_client(&w);
 
     assert_int_equal(rtcp_send(w.client, bytes, sizeof bytes), RING);
     assert_int_equal(rtcp_room(w.client), 0);
     assert_int_equal(rtcp_send(w.client, bytes, 1), BASE_E_AGAIN);
     assert_int_equal(rtcp_reserve(w.client, &room), BASE_E_AGAIN);
-    wait_for(&w, &w.accepted, 1);
+    PAIR_UNTIL(&w.pair, w.accepted >= 1);
     w.is_reading = true;
     server_readable(&w, w.server);
     while (rtcp_room(w.client) == 0) {
-        wait_for(&w, &w.writable, w.writable + 1);
+        int before = w.writable;
+
+        PAIR_UNTIL(&w.pair, w.writable > before);
     }
 
     assert_true(rtcp_send(w.client, bytes, 1) == 1);
@@ -237,24 +209,24 @@ static void endpoints_are_told_apart_and_count(void **state)
 
     (void)state;
     set_up(&w);
-    rtcp_endpoint_stats(w.far, &before);
-    assert_int_equal(open_client(&w, NULL), 0);
+    rtcp_endpoint_stats(w.pair.far, &before);
+    open_client(&w);
     assert_int_equal(rtcp_send(w.client, "x", 1), 1);
-    wait_for(&w, &w.accepted, 1);
-    wait_for(&w, &w.reads, 1);
-    wait_for(&w, &w.writable, 1);
+    PAIR_UNTIL(&w.pair, w.accepted >= 1);
+    PAIR_UNTIL(&w.pair, w.reads >= 1);
+    PAIR_UNTIL(&w.pair, w.writable >= 1);
 
-    rtcp_endpoint_stats(w.far, &after);
+    rtcp_endpoint_stats(w.pair.far, &after);
     rtcp_info(w.client, &info);
-    assert_true(rtcp_endpoint_incarnation(w.near) != 0);
-    assert_true(rtcp_endpoint_incarnation(w.near) != rtcp_endpoint_incarnation(w.far));
-    assert_true(info.peer_incarnation == rtcp_endpoint_incarnation(w.far));
+    assert_true(rtcp_endpoint_incarnation(w.pair.near) != 0);
+    assert_true(rtcp_endpoint_incarnation(w.pair.near) != rtcp_endpoint_incarnation(w.pair.far));
+    assert_true(info.peer_incarnation == rtcp_endpoint_incarnation(w.pair.far));
     assert_int_equal(before.sessions, 0);
     assert_int_equal(before.connections_accepted, 0);
     assert_int_equal(after.sessions, 1);
     assert_int_equal(after.connections_accepted, 1);
     assert_int_equal(after.handshakes_refused, 0);
-    assert_string_equal(rtcp_peer_address(w.client), rtcp_listener_address(w.listener));
+    assert_string_equal(rtcp_peer_address(w.client), rtcp_listener_address(w.pair.listener));
     assert_non_null(strstr(rtcp_peer_address(w.server), "127.0.0.1:"));
     tear_down(&w);
 }
@@ -267,17 +239,17 @@ static void a_closed_listener_refuses_for_good(void **state)
 
     (void)state;
     set_up(&w);
-    assert_int_equal(open_client(&w, NULL), 0);
-    wait_for(&w, &w.accepted, 1); /* keeps the socket open: its stream must be able to come back */
-    snprintf(address, sizeof address, "%s", rtcp_listener_address(w.listener));
-    rtcp_listener_close(w.listener);
+    open_client(&w);
+    PAIR_UNTIL(&w.pair, w.accepted >= 1); /* keeps the socket open: its stream must be able to come back */
+    snprintf(address, sizeof address, "%s", rtcp_listener_address(w.pair.listener));
+    rtcp_listener_close(w.pair.listener);
 
-    assert_int_equal(rtcp_connect(w.near, address, NULL, &client_callbacks, &w, &w.client), 0);
-    wait_for(&w, &w.closed, 1);
+    assert_int_equal(rtcp_connect(w.pair.near, address, NULL, &client_callbacks, &w, &w.client), 0);
+    PAIR_UNTIL(&w.pair, w.closed >= 1);
 
     assert_int_equal(w.closed_status, BASE_E_REFUSED);
     assert_int_equal(w.accepted, 1);
-    rtcp_endpoint_stats(w.far, &stats);
+    rtcp_endpoint_stats(w.pair.far, &stats);
     assert_int_equal(stats.handshakes_refused, 1);
     tear_down(&w);
 }
@@ -297,11 +269,11 @@ static void a_control_connection_leaves_the_udp_port_of_the_route_alone(void **s
 
     (void)state;
     set_up(&w);
-    assert_int_equal(rtcp_listen(w.far, "127.0.0.2:0", NULL, on_accept, &w, &second), 0);
-    w.listener = second;
-    assert_int_equal(open_client(&w, NULL), 0);
-    wait_for(&w, &w.accepted, 1);
-    wait_for(&w, &w.writable, 1); /* it has its keys */
+    assert_int_equal(rtcp_listen(w.pair.far, "127.0.0.2:0", NULL, on_accept, &w, &second), 0);
+    w.pair.listener = second;
+    open_client(&w);
+    PAIR_UNTIL(&w.pair, w.accepted >= 1);
+    PAIR_UNTIL(&w.pair, w.writable >= 1); /* it has its keys */
     route = w.server->session.route;
     assert_non_null(route);
     assert_int_equal(route->via, 1);
@@ -311,9 +283,9 @@ static void a_control_connection_leaves_the_udp_port_of_the_route_alone(void **s
     size = rtcp_wire_put_control(bytes, &c);
     rtcp_auth_control(bytes + size, w.client->session.keys.control_up, (struct base_bytes){bytes, size}, 0, 0);
     route->to = source.peer; /* it stands in for UDP */
-    rtcp_endpoint_stats(w.far, &before);
-    rtcp_control_received(w.far, (struct base_bytes){bytes, size + RTCP_WIRE_CONTROL_TAG}, &source);
-    rtcp_endpoint_stats(w.far, &after);
+    rtcp_endpoint_stats(w.pair.far, &before);
+    rtcp_control_received(w.pair.far, (struct base_bytes){bytes, size + RTCP_WIRE_CONTROL_TAG}, &source);
+    rtcp_endpoint_stats(w.pair.far, &after);
     assert_int_equal(after.messages_dropped, before.messages_dropped); /* it was believed */
     assert_int_equal(route->via, 1);
     tear_down(&w);

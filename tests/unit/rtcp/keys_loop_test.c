@@ -2,6 +2,7 @@
  * Every wait is for an event and ends with a deadline; nothing sleeps.
  */
 #include "rtcp/rtcp.h"
+#include "tests/unit/rtcp/pair.h"
 
 #include <ev.h>
 #include <setjmp.h>
@@ -21,33 +22,11 @@ static const struct rtcp_key old_key = {1, old_bytes, 32};
 static const struct rtcp_key new_key = {2, new_bytes, 32};
 
 struct world {
-    struct ev_loop *loop;
-    ev_timer deadline;
-    bool is_late;
-    struct rtcp_endpoint *near, *far;
-    struct rtcp_listener *listener;
+    struct pair pair;
     struct rtcp_stream *client, *server;
     int accepted, up, closed, status, wrong_peer, got;
     int bad_keys; /* complaints in the server's trace */
 };
-
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
-{
-    (void)loop;
-    (void)events;
-    ((struct world *)w->data)->is_late = true;
-}
-
-static void wait_for(struct world *w, const int *what, int least)
-{
-    ev_timer_stop(w->loop, &w->deadline);
-    ev_timer_set(&w->deadline, DEADLINE_S, 0.);
-    ev_timer_start(w->loop, &w->deadline);
-    while (*what < least && !w->is_late) {
-        ev_run(w->loop, EVRUN_ONCE);
-    }
-    assert_false(w->is_late);
-}
 
 static void on_event(void *user, const struct base_event *e)
 {
@@ -98,40 +77,28 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
     rtcp_stream_set_callbacks(stream, &calls, w);
 }
 
-static struct rtcp_endpoint *open_endpoint(struct world *w, const struct rtcp_key *keys, size_t count, bool is_server)
-{
-    struct rtcp_endpoint *endpoint;
-    struct rtcp_endpoint_options o;
-
-    rtcp_endpoint_options_default(&o);
-    o.keys = keys;
-    o.key_count = count;
-    if (is_server) {
-        o.trace = (struct base_trace){w, on_event};
-    }
-    assert_int_equal(rtcp_endpoint_open(w->loop, &o, &endpoint), 0);
-    return endpoint;
-}
-
 /* A server with some keys, and a client with others. */
 static void open_world(struct world *w, const struct rtcp_key *server, size_t servers, const struct rtcp_key *client,
                        size_t clients)
 {
-    *w = (struct world){.loop = ev_loop_new(EVFLAG_AUTO)};
-    assert_non_null(w->loop);
-    ev_init(&w->deadline, on_deadline);
-    w->deadline.data = w;
-    w->far = open_endpoint(w, server, servers, true);
-    w->near = open_endpoint(w, client, clients, false);
-    assert_int_equal(rtcp_listen(w->far, "127.0.0.1:0", NULL, on_accept, w, &w->listener), 0);
+    struct rtcp_endpoint_options near, far;
+    const struct pair_options options = {
+        .limit = DEADLINE_S, .near = &near, .far = &far, .on_accept = on_accept, .user = w};
+
+    *w = (struct world){.accepted = 0};
+    rtcp_endpoint_options_default(&near);
+    near.keys = client;
+    near.key_count = clients;
+    rtcp_endpoint_options_default(&far);
+    far.keys = server;
+    far.key_count = servers;
+    far.trace = (struct base_trace){w, on_event};
+    pair_open(&w->pair, &options);
 }
 
 static void close_world(struct world *w)
 {
-    rtcp_endpoint_close(w->near);
-    rtcp_endpoint_close(w->far);
-    ev_timer_stop(w->loop, &w->deadline);
-    ev_loop_destroy(w->loop);
+    pair_close(&w->pair);
 }
 
 static void dial(struct world *w)
@@ -139,7 +106,7 @@ static void dial(struct world *w)
     static const struct rtcp_stream_callbacks calls = {
         .on_link = on_link, .on_evidence = on_evidence, .on_closed = on_closed};
 
-    assert_int_equal(rtcp_connect(w->near, rtcp_listener_address(w->listener), NULL, &calls, w, &w->client), 0);
+    w->client = pair_connect(&w->pair, NULL, &calls, w);
     assert_int_equal(rtcp_send(w->client, "secret", 6), 6);
 }
 
@@ -149,8 +116,8 @@ static void get_in(struct world *w)
     int got = w->got;
 
     dial(w);
-    wait_for(w, &w->accepted, before + 1);
-    wait_for(w, &w->got, got + 6);
+    PAIR_UNTIL(&w->pair, w->accepted >= before + 1);
+    PAIR_UNTIL(&w->pair, w->got >= got + 6);
 }
 
 static void get_refused(struct world *w)
@@ -160,7 +127,7 @@ static void get_refused(struct world *w)
     int got = w->got;
 
     dial(w);
-    wait_for(w, &w->closed, before + 1);
+    PAIR_UNTIL(&w->pair, w->closed >= before + 1);
 
     assert_int_equal(w->status, BASE_E_REFUSED);
     assert_int_equal(w->accepted, accepted);
@@ -189,7 +156,7 @@ static void a_wrong_or_missing_key_is_refused_and_said_so(void **state)
 
         assert_int_equal(w.wrong_peer, 1);
         assert_int_equal(w.bad_keys, 1);
-        rtcp_endpoint_stats(w.far, &stats);
+        rtcp_endpoint_stats(w.pair.far, &stats);
         assert_int_equal(stats.handshakes_refused, 1);
         assert_int_equal(stats.keys_refused, 1);
         assert_int_equal(stats.sessions, 0);
@@ -202,30 +169,26 @@ static void keys_are_rotated_while_streams_live(void **state)
 {
     const struct rtcp_key both[] = {old_key, new_key};
     struct rtcp_stream *first;
-    struct rtcp_info info;
     struct world w;
 
     (void)state;
     open_world(&w, &old_key, 1, &old_key, 1);
     get_in(&w);
     first = w.client;
-    assert_int_equal(rtcp_endpoint_set_keys(w.far, both, 2, 0), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.far, both, 2, 0), 0);
     get_in(&w);
-    assert_int_equal(rtcp_endpoint_set_keys(w.near, both, 2, 1), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.near, both, 2, 1), 0);
     get_in(&w);
-    assert_int_equal(rtcp_endpoint_set_keys(w.far, &new_key, 1, 0), 0);
-    assert_int_equal(rtcp_endpoint_set_keys(w.near, &new_key, 1, 0), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.far, &new_key, 1, 0), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.near, &new_key, 1, 0), 0);
     get_in(&w);
 
     /* The first stream goes on under the key that was taken away, also over another connection. */
     assert_int_equal(rtcp_replace(first), 0);
-    do {
-        ev_run(w.loop, EVRUN_ONCE);
-        rtcp_info(first, &info);
-    } while (info.connections < 2);
+    PAIR_UNTIL(&w.pair, pair_info(first).connections >= 2);
     w.got = 0;
     assert_int_equal(rtcp_send(first, "again", 5), 5);
-    wait_for(&w, &w.got, 5);
+    PAIR_UNTIL(&w.pair, w.got >= 5);
     assert_int_equal(w.closed, 0);
     assert_int_equal(w.bad_keys, 0);
     close_world(&w);
@@ -238,11 +201,11 @@ static void a_key_that_was_taken_away_opens_nothing(void **state)
     (void)state;
     open_world(&w, &old_key, 1, &old_key, 1);
     get_in(&w);
-    assert_int_equal(rtcp_endpoint_set_keys(w.far, &new_key, 1, 0), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.far, &new_key, 1, 0), 0);
     get_refused(&w);
-    assert_int_equal(rtcp_endpoint_set_keys(w.far, NULL, 0, 0), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.far, NULL, 0, 0), 0);
     get_refused(&w);
-    assert_int_equal(rtcp_endpoint_set_keys(w.near, NULL, 0, 0), 0);
+    assert_int_equal(rtcp_endpoint_set_keys(w.pair.near, NULL, 0, 0), 0);
     get_in(&w);
     close_world(&w);
 }
@@ -259,7 +222,7 @@ static void complaints_are_few_under_a_flood(void **state)
         get_refused(&w);
     }
 
-    rtcp_endpoint_stats(w.far, &stats);
+    rtcp_endpoint_stats(w.pair.far, &stats);
     assert_int_equal(stats.keys_refused, 60);
     assert_true(w.bad_keys >= 1 && w.bad_keys < 60);
     close_world(&w);

@@ -2,6 +2,7 @@
  * is for an event and ends with a deadline; nothing sleeps.
  */
 #include "rtcp/rtcp.h"
+#include "tests/unit/rtcp/pair.h"
 
 #include <ev.h>
 #include <fcntl.h>
@@ -30,11 +31,7 @@ struct half {
 };
 
 struct world {
-    struct ev_loop *loop;
-    ev_timer deadline;
-    bool is_late;
-    struct rtcp_endpoint *near, *far;
-    struct rtcp_listener *listener;
+    struct pair pair;
     struct half client[STREAMS], server[STREAMS];
     int accepted;
     int clients;
@@ -43,24 +40,6 @@ struct world {
     uint64_t named; /* the stream that a full server names in its trace */
     struct rtcp_drain_progress progress;
 };
-
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
-{
-    (void)loop;
-    (void)events;
-    ((struct world *)w->data)->is_late = true;
-}
-
-static void wait_for(struct world *w, const int *what, int least)
-{
-    ev_timer_stop(w->loop, &w->deadline);
-    ev_timer_set(&w->deadline, DEADLINE_S, 0.);
-    ev_timer_start(w->loop, &w->deadline);
-    while (*what < least && !w->is_late) {
-        ev_run(w->loop, EVRUN_ONCE);
-    }
-    assert_false(w->is_late);
-}
 
 static void on_readable(void *user, struct rtcp_stream *stream)
 {
@@ -125,13 +104,13 @@ static void on_drain(void *user, struct rtcp_endpoint *endpoint, const struct rt
 {
     struct world *w = user;
 
-    assert_ptr_equal(endpoint, w->near);
+    assert_ptr_equal(endpoint, w->pair.near);
     assert_int_equal(w->drain_over, 0); /* nothing comes after the last call */
     w->drain_calls++;
     w->drain_over += progress->is_over ? 1 : 0;
     w->progress = *progress;
     if (progress->is_over) {
-        ev_break(w->loop, EVBREAK_ONE);
+        ev_break(w->pair.loop, EVBREAK_ONE);
     }
 }
 
@@ -144,21 +123,18 @@ static void on_event(void *user, const struct base_event *e)
 
 static void open_limited_world(struct world *w, size_t streams_max)
 {
-    struct rtcp_endpoint_options e;
-    struct rtcp_listen_options o;
+    struct rtcp_endpoint_options far;
+    struct rtcp_listen_options listen;
+    const struct pair_options options = {
+        .limit = DEADLINE_S, .far = &far, .listen = &listen, .on_accept = on_accept, .user = w};
 
-    *w = (struct world){.loop = ev_loop_new(EVFLAG_AUTO)};
-    assert_non_null(w->loop);
-    ev_init(&w->deadline, on_deadline);
-    w->deadline.data = w;
-    assert_int_equal(rtcp_endpoint_open(w->loop, NULL, &w->near), 0);
-    rtcp_endpoint_options_default(&e);
-    e.trace = (struct base_trace){w, on_event};
-    assert_int_equal(rtcp_endpoint_open(w->loop, &e, &w->far), 0);
-    rtcp_listen_options_default(&o);
-    o.streams_max = streams_max;
-    o.stream.ring = RTCP_RING_MIN; /* without a descriptor */
-    assert_int_equal(rtcp_listen(w->far, "127.0.0.1:0", &o, on_accept, w, &w->listener), 0);
+    *w = (struct world){.accepted = 0};
+    rtcp_endpoint_options_default(&far);
+    far.trace = (struct base_trace){w, on_event};
+    rtcp_listen_options_default(&listen);
+    listen.streams_max = streams_max;
+    listen.stream.ring = RTCP_RING_MIN; /* without a descriptor */
+    pair_open(&w->pair, &options);
 }
 
 static void open_world(struct world *w)
@@ -168,23 +144,41 @@ static void open_world(struct world *w)
 
 static void close_world(struct world *w)
 {
-    rtcp_endpoint_close(w->near);
-    rtcp_endpoint_close(w->far);
-    ev_timer_stop(w->loop, &w->deadline);
-    ev_loop_destroy(w->loop);
+    pair_close(&w->pair);
+}
+
+/* Begins to connect the next client. */
+static struct half *begin(struct world *w, const struct rtcp_stream_options *o)
+{
+    struct half *h = &w->client[w->clients++];
+
+    h->world = w;
+    h->is_reading = true;
+    h->stream = pair_connect(&w->pair, o, &calls, h);
+    return h;
+}
+
+/* ... with a ring of fixed size. */
+static struct half *begin_small(struct world *w)
+{
+    struct rtcp_stream_options o;
+
+    rtcp_stream_options_default(&o);
+    o.ring = RTCP_RING_MIN;
+    return begin(w, &o);
 }
 
 static struct half *dial(struct world *w)
 {
-    struct half *h = &w->client[w->clients];
+    struct half *h = begin(w, NULL);
 
-    h->world = w;
-    h->is_reading = true;
-    assert_int_equal(rtcp_connect(w->near, rtcp_listener_address(w->listener), NULL, &calls, h, &h->stream), 0);
-    w->clients++;
-    wait_for(w, &w->accepted, w->clients);
-    wait_for(w, &h->up, 1);
+    PAIR_UNTIL(&w->pair, w->accepted >= w->clients && h->up >= 1);
     return h;
+}
+
+static struct rtcp_info info_of(const struct half *h)
+{
+    return pair_info(h->stream);
 }
 
 static void send_some(struct half *h, size_t size)
@@ -207,10 +201,10 @@ static void draining_delivers_everything_and_then_tells(void **state)
     for (int i = 0; i < 3; i++) {
         send_some(dial(&w), 50000);
     }
-    rtcp_drain(w.near, BASE_S(10), on_drain, &w);
+    rtcp_drain(w.pair.near, BASE_S(10), on_drain, &w);
     assert_int_equal(w.drain_calls, 0); /* never from inside the call */
-    assert_int_equal(rtcp_connect(w.near, "127.0.0.1:1", NULL, NULL, NULL, &none), BASE_E_CLOSED);
-    wait_for(&w, &w.drain_over, 1);
+    assert_int_equal(rtcp_connect(w.pair.near, "127.0.0.1:1", NULL, NULL, NULL, &none), BASE_E_CLOSED);
+    PAIR_UNTIL(&w.pair, w.drain_over >= 1);
 
     assert_int_equal(w.progress.streams, 0);
     assert_int_equal(w.progress.unacknowledged, 0);
@@ -228,9 +222,9 @@ static void draining_nothing_is_over_in_the_next_turn(void **state)
 
     (void)state;
     open_world(&w);
-    rtcp_drain(w.near, BASE_NEVER, on_drain, &w);
+    rtcp_drain(w.pair.near, BASE_NEVER, on_drain, &w);
     assert_int_equal(w.drain_over, 0);
-    wait_for(&w, &w.drain_over, 1);
+    PAIR_UNTIL(&w.pair, w.drain_over >= 1);
 
     assert_int_equal(w.drain_calls, 1);
     close_world(&w);
@@ -247,20 +241,20 @@ static void a_drain_that_reaches_its_deadline_says_what_was_lost(void **state)
     h = dial(&w);
     w.server[0].is_reading = false;
     send_some(h, 7000);
-    rtcp_drain(w.near, BASE_MS(500), on_drain, &w);
-    rtcp_endpoint_stats(w.near, &stats);
+    rtcp_drain(w.pair.near, BASE_MS(500), on_drain, &w);
+    rtcp_endpoint_stats(w.pair.near, &stats);
     assert_int_equal(stats.lingering, 1);
-    wait_for(&w, &w.drain_over, 1);
+    PAIR_UNTIL(&w.pair, w.drain_over >= 1);
 
     assert_int_equal(h->status, BASE_E_EXPIRED);
     assert_int_equal(h->unacknowledged, 7000);
     assert_int_equal(w.progress.lost, 7000);
     assert_true(w.drain_calls >= 2); /* progress on the way */
-    rtcp_endpoint_stats(w.near, &stats);
+    rtcp_endpoint_stats(w.pair.near, &stats);
     assert_int_equal(stats.lingering, 0);
     assert_int_equal(stats.expired, 1);
     assert_int_equal(stats.bytes_lost, 7000);
-    wait_for(&w, &w.server[0].closed, 1);
+    PAIR_UNTIL(&w.pair, w.server[0].closed >= 1);
     assert_int_equal(w.server[0].status, BASE_E_RESET);
     close_world(&w);
 }
@@ -276,17 +270,15 @@ static void a_draining_server_refuses_new_streams(void **state)
     open_world(&w);
     w.does_not_close = true;
     h = dial(&w);
-    rtcp_drain(w.far, BASE_S(20), NULL, NULL);
-    late = &w.client[1];
-    late->world = &w;
-    assert_int_equal(rtcp_connect(w.near, rtcp_listener_address(w.listener), NULL, &calls, late, &late->stream), 0);
-    wait_for(&w, &late->closed, 1);
+    rtcp_drain(w.pair.far, BASE_S(20), NULL, NULL);
+    late = begin(&w, NULL);
+    PAIR_UNTIL(&w.pair, late->closed >= 1);
 
     assert_int_equal(late->status, BASE_E_REFUSED);
-    wait_for(&w, &h->ended, 1);
+    PAIR_UNTIL(&w.pair, h->ended >= 1);
     rtcp_close(h->stream, RTCP_LINGER_BACKGROUND);
-    wait_for(&w, &h->closed, 1);
-    wait_for(&w, &w.server[0].closed, 1);
+    PAIR_UNTIL(&w.pair, h->closed >= 1);
+    PAIR_UNTIL(&w.pair, w.server[0].closed >= 1);
     assert_int_equal(h->status, 0);
     assert_int_equal(w.server[0].status, 0);
     close_world(&w);
@@ -294,23 +286,11 @@ static void a_draining_server_refuses_new_streams(void **state)
 
 /* ------------------------------------------------------------------------------------------------ limits */
 
-static void begin(struct world *w, struct half *h)
-{
-    struct rtcp_stream_options o;
-
-    rtcp_stream_options_default(&o);
-    o.ring = RTCP_RING_MIN;
-    h->world = w;
-    h->is_reading = true;
-    assert_int_equal(rtcp_connect(w->near, rtcp_listener_address(w->listener), &o, &calls, h, &h->stream), 0);
-    w->clients++;
-}
-
 static uint64_t full_refused(const struct world *w)
 {
     struct rtcp_stats stats;
 
-    rtcp_endpoint_stats(w->far, &stats);
+    rtcp_endpoint_stats(w->pair.far, &stats);
     return stats.full_refused;
 }
 
@@ -326,24 +306,22 @@ static void a_full_listener_names_the_oldest_orphan_and_takes_the_next_when_one_
     open_limited_world(&w, 2);
     (void)dial(&w);
     (void)dial(&w);
-    assert_null(rtcp_oldest_orphan(w.far, NULL));
+    assert_null(rtcp_oldest_orphan(w.pair.far, NULL));
     assert_int_equal(rtcp_passivate(w.client[1].stream), 0); /* as good as a client that went away */
-    wait_for(&w, &w.server[1].down, 1);
-    assert_ptr_equal(rtcp_oldest_orphan(w.far, &silent), w.server[1].stream);
+    PAIR_UNTIL(&w.pair, w.server[1].down >= 1);
+    assert_ptr_equal(rtcp_oldest_orphan(w.pair.far, &silent), w.server[1].stream);
     rtcp_info(w.server[1].stream, &info);
     assert_int_equal(info.state, RTCP_PASSIVE);
-    rtcp_endpoint_stats(w.far, &stats);
+    rtcp_endpoint_stats(w.pair.far, &stats);
     assert_int_equal(stats.passive, 1);
 
-    begin(&w, &w.client[2]);
-    while (full_refused(&w) < 2) {
-        ev_run(w.loop, EVRUN_ONCE);
-    }
+    (void)begin_small(&w);
+    PAIR_UNTIL(&w.pair, full_refused(&w) >= 2);
     assert_int_equal(w.named, info.id);
     assert_int_equal(w.accepted, 2);
     assert_int_equal(w.client[2].closed, 0);
     rtcp_close(w.server[1].stream, RTCP_LINGER_ABORT);
-    wait_for(&w, &w.accepted, 3);
+    PAIR_UNTIL(&w.pair, w.accepted >= 3);
     close_world(&w);
 }
 
@@ -369,7 +347,6 @@ static struct rlimit leave_descriptors(int spare)
 /* P43: without descriptors openings are refused for now, who comes back gets in, and nothing spins. */
 static void without_descriptors_those_that_come_back_get_in(void **state)
 {
-    struct rtcp_info info;
     struct rlimit before;
     unsigned turns;
     struct world w;
@@ -378,23 +355,18 @@ static void without_descriptors_those_that_come_back_get_in(void **state)
     open_world(&w);
     (void)dial(&w);
     before = leave_descriptors(1); /* one end of a connection */
-    turns = ev_iteration(w.loop);
-    begin(&w, &w.client[1]);
-    while (full_refused(&w) < 3) {
-        ev_run(w.loop, EVRUN_ONCE);
-    }
+    turns = ev_iteration(w.pair.loop);
+    (void)begin_small(&w);
+    PAIR_UNTIL(&w.pair, full_refused(&w) >= 3);
     assert_int_equal(w.client[1].closed, 0);
     assert_int_equal(w.accepted, 1);
 
     assert_int_equal(rtcp_replace(w.client[0].stream), 0);
-    do {
-        ev_run(w.loop, EVRUN_ONCE);
-        rtcp_info(w.client[0].stream, &info);
-    } while (info.connections < 2);
-    assert_true(ev_iteration(w.loop) - turns < 1000);
+    PAIR_UNTIL(&w.pair, pair_info(w.client[0].stream).connections >= 2);
+    assert_true(ev_iteration(w.pair.loop) - turns < 1000);
 
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    wait_for(&w, &w.accepted, 2);
+    PAIR_UNTIL(&w.pair, w.accepted >= 2);
     assert_int_equal(w.client[0].down, 0);
     close_world(&w);
 }
@@ -404,24 +376,20 @@ static void a_silent_stranger_does_not_keep_the_last_descriptor(void **state)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int stranger = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    struct rtcp_info info;
     struct rlimit before;
     struct world w;
 
     (void)state;
     open_world(&w);
     (void)dial(&w);
-    at.sin_port = htons((uint16_t)strtol(strchr(rtcp_listener_address(w.listener), ':') + 1, NULL, 10));
+    at.sin_port = htons((uint16_t)strtol(strchr(rtcp_listener_address(w.pair.listener), ':') + 1, NULL, 10));
     before = leave_descriptors(0);
     assert_int_equal(connect(stranger, (struct sockaddr *)&at, sizeof at), -1);
-    ev_run(w.loop, EVRUN_ONCE);
+    ev_run(w.pair.loop, EVRUN_ONCE);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     before = leave_descriptors(1);
     assert_int_equal(rtcp_replace(w.client[0].stream), 0);
-    do {
-        ev_run(w.loop, EVRUN_ONCE);
-        rtcp_info(w.client[0].stream, &info);
-    } while (info.connections < 2);
+    PAIR_UNTIL(&w.pair, pair_info(w.client[0].stream).connections >= 2);
 
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     close(stranger);
@@ -432,7 +400,6 @@ static void a_silent_stranger_does_not_keep_the_last_descriptor(void **state)
 
 static void idle_connections_go_and_come_back_on_either_sides_use(void **state)
 {
-    struct rtcp_info info;
     struct world w;
 
     (void)state;
@@ -445,41 +412,28 @@ static void idle_connections_go_and_come_back_on_either_sides_use(void **state)
         int got = (int)w.client[0].received + (int)w.server[0].received;
 
         assert_int_equal(rtcp_passivate(asker->stream), 0);
-        wait_for(&w, &w.client[0].down, downs + 1);
-        wait_for(&w, &w.server[0].down, downs + 1);
-        rtcp_info(w.client[0].stream, &info);
-        assert_int_equal(info.state, RTCP_PASSIVE);
-        rtcp_info(w.server[0].stream, &info);
-        assert_int_equal(info.state, RTCP_PASSIVE);
+        PAIR_UNTIL(&w.pair, w.client[0].down >= downs + 1);
+        PAIR_UNTIL(&w.pair, w.server[0].down >= downs + 1);
+        assert_int_equal(info_of(&w.client[0]).state, RTCP_PASSIVE);
+        assert_int_equal(info_of(&w.server[0]).state, RTCP_PASSIVE);
         send_some(sender, 1000);
-        while ((int)w.client[0].received + (int)w.server[0].received < got + 1000) {
-            ev_run(w.loop, EVRUN_ONCE);
-        }
-        rtcp_info(w.client[0].stream, &info);
-        assert_int_equal(info.state, RTCP_ATTACHED);
+        PAIR_UNTIL(&w.pair, (int)w.client[0].received + (int)w.server[0].received >= got + 1000);
+        assert_int_equal(info_of(&w.client[0]).state, RTCP_ATTACHED);
     }
     rtcp_close(w.client[0].stream, RTCP_LINGER_BACKGROUND);
-    wait_for(&w, &w.client[0].closed, 1);
+    PAIR_UNTIL(&w.pair, w.client[0].closed >= 1);
     assert_int_equal(w.client[0].status, 0);
     close_world(&w);
 }
 
 /* ------------------------------------------------------------------------------------------------ numbers */
 
-static struct rtcp_info info_of(const struct half *h)
-{
-    struct rtcp_info info;
-
-    rtcp_info(h->stream, &info);
-    return info;
-}
-
 static void turns_for(struct world *w, base_time span)
 {
     ev_tstamp until = ev_time() + (double)span / 1e9;
 
     while (ev_time() < until) {
-        ev_run(w->loop, EVRUN_ONCE); /* probes, questions and the deadline of wait_for keep it turning */
+        ev_run(w->pair.loop, EVRUN_ONCE); /* probes, questions and the deadline of the last wait keep it turning */
     }
 }
 
@@ -493,11 +447,10 @@ static void a_stream_knows_its_numbers(void **state)
 
     (void)state;
     open_world(&w);
-    c = &w.client[0];
     s = &w.server[0];
-    begin(&w, c); /* a ring of fixed size */
-    wait_for(&w, &w.accepted, 1);
-    wait_for(&w, &c->up, 1);
+    c = begin_small(&w);
+    PAIR_UNTIL(&w.pair, w.accepted >= 1);
+    PAIR_UNTIL(&w.pair, c->up >= 1);
     i = info_of(c);
     assert_int_equal(i.evidence, RTCP_EVIDENCE_NONE);
     assert_int_equal(i.state, RTCP_ATTACHED);
@@ -505,11 +458,9 @@ static void a_stream_knows_its_numbers(void **state)
     assert_int_equal(i.connections, 1);
     assert_int_equal(i.attempt, 1);
     assert_int_equal(i.disconnected, 0);
-    assert_int_equal(i.peer_incarnation, rtcp_endpoint_incarnation(w.far));
+    assert_int_equal(i.peer_incarnation, rtcp_endpoint_incarnation(w.pair.far));
     assert_int_equal(i.id, info_of(s).id);
-    while (!info_of(c).is_confirmed || info_of(c).round_trip == 0) {
-        ev_run(w.loop, EVRUN_ONCE);
-    }
+    PAIR_UNTIL(&w.pair, info_of(c).is_confirmed && info_of(c).round_trip > 0);
 
     s->is_reading = false; /* nothing is acknowledged: the oldest byte ages */
     send_some(c, 1000);
@@ -527,7 +478,7 @@ static void a_stream_knows_its_numbers(void **state)
         static const uint8_t bytes[65536];
 
         (void)!rtcp_send(c->stream, bytes, sizeof bytes);
-        ev_run(w.loop, EVRUN_NOWAIT);
+        ev_run(w.pair.loop, EVRUN_NOWAIT);
     }
     assert_int_equal(rtcp_send(c->stream, "x", 1), BASE_E_AGAIN);
     turns_for(&w, BASE_MS(100));
@@ -535,9 +486,7 @@ static void a_stream_knows_its_numbers(void **state)
 
     s->is_reading = true;
     on_readable(s, s->stream);
-    while (info_of(c).unacknowledged > 0) {
-        ev_run(w.loop, EVRUN_ONCE);
-    }
+    PAIR_UNTIL(&w.pair, info_of(c).unacknowledged == 0);
     i = info_of(c);
     assert_int_equal(i.oldest_unacknowledged, 0);
     assert_int_equal(i.blocked_send, 0);
@@ -560,7 +509,7 @@ static void closing_within_a_time_ends_by_then(void **state)
     w.server[0].is_reading = false;
     send_some(h, 1234);
     rtcp_close_within(h->stream, BASE_MS(300));
-    wait_for(&w, &h->closed, 1);
+    PAIR_UNTIL(&w.pair, h->closed >= 1);
 
     assert_int_equal(h->status, BASE_E_EXPIRED);
     assert_int_equal(h->unacknowledged, 1234);
@@ -571,27 +520,20 @@ static void either_side_may_ask_for_another_connection(void **state)
 {
     struct world w;
     struct half *h;
-    struct rtcp_info info;
 
     (void)state;
     open_world(&w);
     h = dial(&w);
     send_some(h, 60000);
     assert_int_equal(rtcp_replace(h->stream), 0);
-    do {
-        ev_run(w.loop, EVRUN_ONCE);
-        rtcp_info(h->stream, &info);
-    } while (info.connections < 2 || w.server[0].received < 60000);
+    PAIR_UNTIL(&w.pair, info_of(h).connections >= 2 && w.server[0].received >= 60000);
     assert_int_equal(rtcp_replace(w.server[0].stream), 0);
-    do {
-        ev_run(w.loop, EVRUN_ONCE);
-        rtcp_info(h->stream, &info);
-    } while (info.connections < 3);
+    PAIR_UNTIL(&w.pair, info_of(h).connections >= 3);
 
     assert_int_equal(h->down, 0);
     assert_int_equal(w.server[0].down, 0);
     rtcp_close(h->stream, RTCP_LINGER_BACKGROUND);
-    wait_for(&w, &h->closed, 1);
+    PAIR_UNTIL(&w.pair, h->closed >= 1);
     assert_int_equal(h->status, 0);
     close_world(&w);
 }
