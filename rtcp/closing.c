@@ -119,6 +119,17 @@ void rtcp_closing_peer_said(struct rtcp_session *s, base_time now, uint64_t fina
     rtcp_closing_advance(s, now);
 }
 
+void rtcp_closing_over(struct rtcp_session *s, base_time now)
+{
+    s->tells_again = false;
+    s->tell_at = BASE_NEVER;
+    s->close_conf = true;
+    rtcp_closing_advance(s, now);
+    if (s->life != RTCP_LIFE_DEAD && s->trying != RTCP_TRY_REST) {
+        rtcp_path_give_up(s, now, "the session is over");
+    }
+}
+
 int rtcp_session_shutdown(struct rtcp_session *s, base_time now)
 {
     if (s->closed || s->life == RTCP_LIFE_DEAD) {

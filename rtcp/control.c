@@ -496,6 +496,8 @@ static void dispatch(struct rtcp_session *s, base_time now, const struct rtcp_wi
     case RTCP_WIRE_RESET:
         if (s->aborted) {
             rtcp_closing_end(s, now, BASE_E_CLOSED, "both know that it is over"); /* an echo of our own RESET */
+        } else if (s->is_complete) {
+            rtcp_closing_over(s, now);
         } else {
             rtcp_closing_end(s, now, BASE_E_RESET, "the peer's application aborted");
         }

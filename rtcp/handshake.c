@@ -59,6 +59,10 @@ static void verdict(struct rtcp_session *s, base_time now, const struct rtcp_wir
     if (received > s->out.first && received <= s->written_max) {
         rtcp_session_acked_upto(s, now, received);
     }
+    if (s->is_complete) {
+        rtcp_closing_over(s, now);
+        return;
+    }
     switch ((enum rtcp_wire_reason)a->reason) {
     case RTCP_WIRE_IS_CLOSED:
         if ((a->flags & RTCP_WIRE_CLOSED) != 0 && (final == s->received || (s->closed && final > s->received))) {
@@ -94,26 +98,13 @@ static void verdict(struct rtcp_session *s, base_time now, const struct rtcp_wir
     wrong_peer(s, now, "refused");
 }
 
-/* Everything was exchanged, and only the telling of our CLOSE was left: nobody is there to be told. What was taken
- * stays the application's to read, and the end is the one that both sides agreed on (C2). */
-static void nobody_to_tell(struct rtcp_session *s, base_time now)
-{
-    s->tells_again = false;
-    s->tell_at = BASE_NEVER;
-    s->close_conf = true;
-    rtcp_closing_advance(s, now);
-    if (s->life != RTCP_LIFE_DEAD && s->trying != RTCP_TRY_REST) {
-        rtcp_path_give_up(s, now, "the session is over");
-    }
-}
-
 /* A REFUSE that no session signed: only an endpoint with the right name (and key) proves anything (2.3 b, c). */
 static void proof(struct rtcp_session *s, base_time now, const struct rtcp_wire_answer *a)
 {
     if (a->reason != RTCP_WIRE_NO_SESSION || a->name != s->peer_name) {
         wrong_peer(s, now, "refused by somebody else");
     } else if (s->is_complete) {
-        nobody_to_tell(s, now);
+        rtcp_closing_over(s, now);
     } else if (a->incarnation != s->peer_incarnation) {
         (void)rtcp_session_push(s, RTCP_EFFECT_PEER_GONE, 0, 0);
         rtcp_closing_end(s, now, BASE_E_PEER_GONE, "the same service lives on as another process");

@@ -89,6 +89,10 @@ base_time rtcp_passive_deadline(const struct rtcp_session *s);
 void rtcp_closing_peer_said(struct rtcp_session *s, base_time now, uint64_t final, bool is_closed);
 /* Looks whether everything is settled. */
 void rtcp_closing_advance(struct rtcp_session *s, base_time now);
+/* A complete session hears that the peer's is over, however that ended: only the telling of our CLOSE was left, and
+ * nobody is there to be told. What was taken stays the application's to read, and the end is the one that both sides
+ * agreed on (C2). */
+void rtcp_closing_over(struct rtcp_session *s, base_time now);
 /* The session is over. */
 void rtcp_closing_end(struct rtcp_session *s, base_time now, int status, const char *why);
 void rtcp_closing_expire(struct rtcp_session *s, base_time now);

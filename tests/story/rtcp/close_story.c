@@ -533,6 +533,35 @@ static void a_complete_session_outlives_the_death_of_its_peer(void **state)
     duo_close(&d);
 }
 
+/* The same where its peer aborts after it has closed, or gives the closing up: by the answer to the handshake that
+ * tells our CLOSE, and by RESET. */
+static void a_complete_session_outlives_an_abort_of_its_peer(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        struct duo_options o;
+        struct duo d;
+
+        duo_options_default(&o);
+        duo_pair(&d, &o);
+        duo_run(&d, BASE_MS(20));
+        duo_block_udp(&d, true);
+        duo_send(duo_server(&d), 700);
+        duo_finish(duo_server(&d), false);
+        duo_run(&d, BASE_MS(500));
+        DUO_TRUE(&d, duo_client(&d)->session.is_complete);
+        duo_block_udp(&d, way == 0);
+        duo_finish(duo_server(&d), true);
+        duo_run(&d, BASE_S(10));
+        DUO_TRUE(&d, duo_client(&d)->session.life == RTCP_LIFE_OPEN);
+        duo_finish(duo_client(&d), false);
+        duo_run(&d, BASE_S(11));
+        assert_true(duo_client(&d)->is_closed);
+        assert_int_equal(duo_client(&d)->status, 0);
+        duo_close(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,6 +588,7 @@ int main(void)
         cmocka_unit_test(an_end_before_the_announced_count_is_a_break),
         cmocka_unit_test(a_reader_at_the_end_asks_for_the_announcement),
         cmocka_unit_test(a_complete_session_outlives_the_death_of_its_peer),
+        cmocka_unit_test(a_complete_session_outlives_an_abort_of_its_peer),
     };
 
     return cmocka_run_group_tests_name("story/rtcp/close", tests, NULL, NULL);
