@@ -49,6 +49,15 @@ static base_time until(struct duo *d, bool (*is_done)(struct duo *d), base_time 
     return d->now - began;
 }
 
+/* A pair whose UDP was blocked in mid-stream, and whose messages go along a CONTROL connection since. */
+static void open_carried(struct duo *d)
+{
+    open_pair(d);
+    duo_block_udp(d, true);
+    duo_send(duo_client(d), 700);
+    DUO_TRUE(d, duo_until(d, is_carried, BASE_S(20)));
+}
+
 static void udp_that_is_blocked_from_the_start_is_replaced(void **state)
 {
     struct duo d;
@@ -119,10 +128,7 @@ static void closing_along_a_control_connection_is_as_quick_as_along_udp(void **s
     struct duo d;
 
     (void)state;
-    open_pair(&d);
-    duo_block_udp(&d, true);
-    duo_send(duo_client(&d), 700);
-    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    open_carried(&d);
     duo_finish(duo_client(&d), false);
     duo_finish(duo_server(&d), false);
     assert_true(until(&d, duo_is_over, BASE_S(5)) < BASE_MS(200));
@@ -135,10 +141,7 @@ static void a_connection_that_died_silently_is_found_out_without_udp(void **stat
     for (int writer = 0; writer < 2; writer++) {
         struct duo d;
 
-        open_pair(&d);
-        duo_block_udp(&d, true);
-        duo_send(duo_client(&d), 700);
-        DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+        open_carried(&d);
         duo_cut(&d, duo_live(&d), DUO_CUT_SILENT);
         duo_send(writer == 0 ? duo_client(&d) : duo_server(&d), 700);
         duo_deliver(&d, BASE_MS(300));
@@ -152,10 +155,7 @@ static void udp_that_is_back_is_used_again(void **state)
     struct duo d;
 
     (void)state;
-    open_pair(&d);
-    duo_block_udp(&d, true);
-    duo_send(duo_client(&d), 700);
-    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    open_carried(&d);
     duo_block_udp(&d, false);
     duo_run(&d, BASE_S(5));
     assert_true(is_carried(&d));
@@ -174,10 +174,7 @@ static void a_stalled_control_connection_does_not_hide_udp(void **state)
     struct duo d;
 
     (void)state;
-    open_pair(&d);
-    duo_block_udp(&d, true);
-    duo_send(duo_client(&d), 700);
-    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    open_carried(&d);
     duo_block_tcp(&d, true);
     duo_cut(&d, duo_live(&d), DUO_CUT_SILENT);
     duo_send(duo_client(&d), 700);
@@ -195,10 +192,7 @@ static void a_lost_control_connection_costs_nothing_but_time(void **state)
     struct duo d;
 
     (void)state;
-    open_pair(&d);
-    duo_block_udp(&d, true);
-    duo_send(duo_client(&d), 700);
-    DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(20)));
+    open_carried(&d);
     duo_lose_courier(&d);
     duo_send(duo_server(&d), 3u << 20);
     DUO_TRUE(&d, duo_until(&d, is_carried, BASE_S(5)));
@@ -269,6 +263,12 @@ static void a_server_learns_of_an_abort_beside_a_busy_stream(void **state)
     duo_end(&d);
 }
 
+static void tell_news(struct duo *d)
+{
+    rtcp_session_network_changed(&duo_client(d)->session, d->now);
+    duo_pump(duo_client(d));
+}
+
 /* A link or an address came up (netlink): whoever waits for the back-off tries at once, whoever has a connection asks.
  */
 static void news_of_the_network_are_acted_upon_at_once(void **state)
@@ -292,8 +292,7 @@ static void news_of_the_network_are_acted_upon_at_once(void **state)
     assert_true(d.now - began < BASE_MS(10));
     duo_run(&d, BASE_S(2));
     duo_mark(&d);
-    rtcp_session_network_changed(&duo_client(&d)->session, d.now);
-    duo_pump(duo_client(&d));
+    tell_news(&d);
     duo_expect(&d, "C MESSAGE PROBE", NULL);
     duo_end(&d);
 }
@@ -310,8 +309,7 @@ static void an_attempt_that_waits_for_its_syn_ack_begins_anew(void **state)
     (void)duo_connect(&d);
     duo_run(&d, BASE_MS(500));
     began = d.now;
-    rtcp_session_network_changed(&duo_client(&d)->session, d.now);
-    duo_pump(duo_client(&d));
+    tell_news(&d);
     DUO_TRUE(&d, duo_until(&d, duo_is_attached, BASE_S(1)));
     assert_true(d.now - began < BASE_MS(100));
     duo_end(&d);

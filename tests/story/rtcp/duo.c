@@ -94,12 +94,16 @@ void duo_open(struct duo *d, const struct duo_options *options)
     static const char *const service[DUO_HOSTS] = {"client", "server", "stranger"};
 
     base_zero(d, sizeof *d);
-    d->opt = *options;
+    if (options == NULL) {
+        duo_options_default(&d->opt);
+    } else {
+        d->opt = *options;
+    }
     d->now = BASE_S(1000);
     d->at_server = DUO_SERVER;
-    d->hook = (struct base_trace){d, options->is_traced ? duo_record_event : NULL};
-    base_rng_init(&d->rng, options->seed);
-    base_rng_init(&d->net, options->seed ^ 0xabcdef);
+    d->hook = (struct base_trace){d, d->opt.is_traced ? duo_record_event : NULL};
+    base_rng_init(&d->rng, d->opt.seed);
+    base_rng_init(&d->net, d->opt.seed ^ 0xabcdef);
     for (int i = 0; i < DUO_HOSTS; i++) {
         struct duo_host *h = &d->host[i];
 

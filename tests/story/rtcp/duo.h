@@ -253,6 +253,7 @@ struct duo {
 /* ---- duo.c: hosts, streams, time */
 
 void duo_options_default(struct duo_options *o);
+/* Options NULL: the default ones. */
 void duo_open(struct duo *d, const struct duo_options *options);
 void duo_close(struct duo *d);
 

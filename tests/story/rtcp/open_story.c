@@ -24,12 +24,10 @@ static void set_key(struct duo_options *o, bool is_early)
 
 static void bytes_go_both_ways_and_both_sides_close(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_pair(&d, &o);
+    duo_pair(&d, NULL);
     duo_send(duo_client(&d), 100000);
     duo_send(duo_server(&d), 50000);
     duo_deliver(&d, BASE_S(50));
@@ -40,12 +38,10 @@ static void bytes_go_both_ways_and_both_sides_close(void **state)
 
 static void the_client_asks_and_confirms_by_a_probe(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_pair(&d, &o);
+    duo_pair(&d, NULL);
     d.trace_mark = 0;
     duo_expect(&d, "C CONNECT 1", "C GREET 1", "S GREET 1", "S ATTACH 1", "S ACCEPTED", "C ATTACH 1", "C MESSAGE PROBE",
                "S MESSAGE PROBE_REPLY", NULL);
@@ -180,13 +176,11 @@ static void a_server_that_closes_before_the_proof_of_the_key_is_heard(void **sta
 /* The first connection is only slow: its OPEN arrives after that of the second (P14). */
 static void an_opening_overtaken_by_its_repetition_is_stale(void **state)
 {
-    struct duo_options o;
     struct duo_conn *first;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_send(duo_connect(&d), 500);
     duo_run(&d, BASE_US(250)); /* the SYN is there */
     first = d.conn;
@@ -200,13 +194,11 @@ static void an_opening_overtaken_by_its_repetition_is_stale(void **state)
 /* The stranger's copy of the first OPEN, byte by byte, on a connection of its own: nothing is opened twice. */
 static void a_repeated_opening_finds_the_same_session(void **state)
 {
-    struct duo_options o;
     struct duo d;
     struct duo_plan slow = duo_plan_cut(DUO_CUT_SILENT, DUO_NEVER_CUT, 0); /* the ACCEPT is lost */
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_plan(&d, slow);
     duo_send(duo_connect(&d), 500);
     DUO_TRUE(&d, duo_until(&d, duo_is_confirmed, BASE_S(10)));
@@ -223,12 +215,10 @@ static void a_repeated_opening_finds_the_same_session(void **state)
 
 static void nobody_listening_is_an_error_at_once(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_plan(&d, duo_plan_connect(DUO_CONNECT_REFUSED));
     (void)duo_connect(&d);
     duo_run(&d, BASE_MS(10));
@@ -258,12 +248,10 @@ static void whoever_keeps_trying_gets_through_when_the_server_is_up(void **state
 /* Silence is never an error of this layer: the caller's deadline is the caller's. */
 static void silence_is_retried_for_ever(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_block_tcp(&d, true);
     (void)duo_connect(&d);
     duo_run(&d, BASE_S(600));
@@ -276,12 +264,10 @@ static void silence_is_retried_for_ever(void **state)
 
 static void a_listener_that_was_closed_refuses_for_good(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     d.host[DUO_SERVER].is_listening = false;
     (void)duo_connect(&d);
     duo_run(&d, BASE_MS(100));
@@ -293,12 +279,10 @@ static void a_listener_that_was_closed_refuses_for_good(void **state)
  * turned off. */
 static void another_service_on_the_port_is_a_failed_attempt(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_plan(&d, duo_plan_connect(DUO_CONNECT_GARBAGE));
     duo_plan(&d, duo_plan_connect(DUO_CONNECT_GARBAGE));
     (void)duo_connect(&d);
@@ -310,16 +294,32 @@ static void another_service_on_the_port_is_a_failed_attempt(void **state)
 
 /* ------------------------------------------------------------------------------------------------ never confirmed */
 
+/* No datagram will confirm it. */
+static void open_without_udp(struct duo *d)
+{
+    duo_open(d, NULL);
+    duo_block_udp(d, true);
+    (void)duo_connect(d);
+}
+
+/* 300 bytes go out, the connection breaks in the ACCEPT, and none is made until the server has dropped the session. */
+static void lose_the_answer(struct duo *d)
+{
+    duo_plan(d, duo_plan_cut(DUO_CUT_RESET, DUO_NEVER_CUT, 10));
+    duo_send(duo_connect(d), 300);
+    duo_run(d, BASE_MS(1));
+    duo_block_tcp(d, true);
+    duo_run(d, BASE_S(40));
+}
+
 /* UDP is blocked and the connection dies with the ACCEPT in it: the server drops the session after 30 s, and since it
  * delivered nothing the client opens another without a word. */
 static void an_unconfirmed_session_is_dropped_and_opened_again_silently(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_block_udp(&d, true);
     duo_plan(&d, duo_plan_cut(DUO_CUT_RESET, DUO_NEVER_CUT, RTCP_WIRE_ANSWER));
     (void)duo_connect(&d);
@@ -341,14 +341,10 @@ static void an_unconfirmed_session_is_dropped_and_opened_again_silently(void **s
 
 static void an_unconfirmed_session_that_delivered_bytes_is_an_error(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
-    duo_block_udp(&d, true);
-    (void)duo_connect(&d);
+    open_without_udp(&d);
     duo_send(duo_client(&d), 700);
     duo_run(&d, BASE_MS(20));
     assert_int_equal(duo_server(&d)->read, 700);
@@ -365,14 +361,10 @@ static void an_unconfirmed_session_that_delivered_bytes_is_an_error(void **state
 /* The client lost its power behind a silent path before it could confirm: no connection breaks, nobody is told. */
 static void an_unconfirmed_session_on_a_silently_dead_connection_is_dropped(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
-    duo_block_udp(&d, true);
-    (void)duo_connect(&d);
+    open_without_udp(&d);
     duo_run(&d, BASE_MS(20));
     duo_cut(&d, duo_live(&d), DUO_CUT_SILENT);
     duo_block_tcp(&d, true);
@@ -388,14 +380,10 @@ static void an_unconfirmed_session_on_a_silently_dead_connection_is_dropped(void
 /* Whoever only waits, without datagrams, is confirmed by its resume long before. */
 static void a_silent_client_without_datagrams_keeps_its_session(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
-    duo_block_udp(&d, true);
-    (void)duo_connect(&d);
+    open_without_udp(&d);
     duo_run(&d, BASE_S(100));
     assert_true(duo_server(&d)->session.is_confirmed);
     assert_int_equal(duo_server(&d)->session.path, RTCP_PATH_ATTACHED);
@@ -413,11 +401,7 @@ static void an_opening_whose_early_bytes_were_read_and_dropped_ends(void **state
     duo_options_default(&o);
     o.retry_refused = true;
     duo_open(&d, &o);
-    duo_plan(&d, duo_plan_cut(DUO_CUT_RESET, DUO_NEVER_CUT, 10));
-    duo_send(duo_connect(&d), 300);
-    duo_run(&d, BASE_MS(1));
-    duo_block_tcp(&d, true);
-    duo_run(&d, BASE_S(40));
+    lose_the_answer(&d);
     assert_int_equal(duo_accepted(&d)->status, BASE_E_NEVER_CONFIRMED);
     assert_int_equal(duo_accepted(&d)->read, 300);
     duo_block_tcp(&d, false);
@@ -435,11 +419,7 @@ static void an_opening_that_was_dropped_unread_is_made_again(void **state)
     duo_options_default(&o);
     o.no_early_data = true;
     duo_open(&d, &o);
-    duo_plan(&d, duo_plan_cut(DUO_CUT_RESET, DUO_NEVER_CUT, 10));
-    duo_send(duo_connect(&d), 300);
-    duo_run(&d, BASE_MS(1));
-    duo_block_tcp(&d, true);
-    duo_run(&d, BASE_S(40));
+    lose_the_answer(&d);
     assert_int_equal(duo_accepted(&d)->status, BASE_E_NEVER_CONFIRMED);
     duo_block_tcp(&d, false);
     duo_deliver(&d, BASE_S(15));
@@ -450,12 +430,10 @@ static void an_opening_that_was_dropped_unread_is_made_again(void **state)
 /* A RESUME confirms as well as a datagram (P69). */
 static void a_resume_confirms_where_datagrams_do_not_get_through(void **state)
 {
-    struct duo_options o;
     struct duo d;
 
     (void)state;
-    duo_options_default(&o);
-    duo_open(&d, &o);
+    duo_open(&d, NULL);
     duo_block_udp(&d, true);
     duo_send(duo_connect(&d), 300);
     duo_run(&d, BASE_MS(20));

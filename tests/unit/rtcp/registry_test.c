@@ -36,6 +36,12 @@ static void close_world(struct world *w)
     rtcp_registry_deinit(&w->registry);
 }
 
+static void sign(const struct world *w, const struct rtcp_wire_request *r, uint8_t raw[RTCP_WIRE_REQUEST])
+{
+    rtcp_wire_put_request(raw, r);
+    rtcp_auth_sign(raw, RTCP_WIRE_REQUEST, w->shared.key, 0, 0, NULL);
+}
+
 static void make_open(struct world *w, struct rtcp_wire_request *r, uint8_t raw[RTCP_WIRE_REQUEST])
 {
     *r = (struct rtcp_wire_request){.kind = RTCP_WIRE_OPEN,
@@ -47,8 +53,7 @@ static void make_open(struct world *w, struct rtcp_wire_request *r, uint8_t raw[
 
     base_put64(r->nonce, base_rng_next(&w->rng));
     base_put64(r->nonce + 8, base_rng_next(&w->rng));
-    rtcp_wire_put_request(raw, r);
-    rtcp_auth_sign(raw, RTCP_WIRE_REQUEST, w->shared.key, 0, 0, NULL);
+    sign(w, r, raw);
 }
 
 static enum rtcp_judged judge(const struct world *w, const struct rtcp_wire_request *r, const uint8_t *raw,
@@ -68,7 +73,15 @@ static uint8_t reason_of(const struct rtcp_judgement *j)
     return a.reason;
 }
 
-/* A server's session made of an OPEN, registered. */
+static void expect_refused(const struct world *w, const struct rtcp_wire_request *r, const uint8_t *raw, uint8_t reason)
+{
+    struct rtcp_judgement j;
+
+    (void)judge(w, r, raw, &j);
+    assert_int_equal(reason_of(&j), reason);
+}
+
+/* A server's session made of an OPEN. */
 static struct rtcp_session *add_session(struct world *w, const struct rtcp_wire_request *r)
 {
     struct rtcp_session *s = calloc(1, sizeof *s);
@@ -84,6 +97,17 @@ static struct rtcp_session *add_session(struct world *w, const struct rtcp_wire_
     assert_non_null(s);
     o.id = rtcp_registry_next_id(&w->registry);
     assert_int_equal(rtcp_session_accept(s, &o, NOW, r), 0);
+    return s;
+}
+
+/* A session of a new OPEN, registered. */
+static struct rtcp_session *open_session(struct world *w, struct rtcp_wire_request *r, uint8_t raw[RTCP_WIRE_REQUEST])
+{
+    struct rtcp_session *s;
+
+    make_open(w, r, raw);
+    s = add_session(w, r);
+    assert_int_equal(rtcp_registry_add(&w->registry, s), 0);
     return s;
 }
 
@@ -108,9 +132,7 @@ static void ids_count_up_skip_zero_and_are_never_taken_twice(void **state)
     w.registry.next_id = UINT32_MAX;
     assert_int_equal(rtcp_registry_next_id(&w.registry), UINT32_MAX);
     assert_int_equal(rtcp_registry_next_id(&w.registry), 1);
-    make_open(&w, &r, raw);
-    s = add_session(&w, &r);
-    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
+    s = open_session(&w, &r, raw);
     w.registry.next_id = s->opt.id;
     assert_int_equal(rtcp_registry_next_id(&w.registry), s->opt.id + 1);
     w.registry.next_id = s->opt.id;
@@ -157,8 +179,7 @@ static void an_authentic_opening_not_seen_before_is_new(void **state)
     make_open(&w, &r, raw);
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_NEW);
     r.name = NAME;
-    rtcp_wire_put_request(raw, &r);
-    rtcp_auth_sign(raw, sizeof raw, w.shared.key, 0, 0, NULL);
+    sign(&w, &r, raw);
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_NEW);
     close_world(&w);
 }
@@ -168,7 +189,6 @@ static void wrong_keys_names_and_kinds_are_refused_with_their_reason(void **stat
     struct rtcp_wire_request good;
     uint8_t raw[RTCP_WIRE_REQUEST];
     struct rtcp_wire_request r;
-    struct rtcp_judgement j;
     struct world w;
 
     (void)state;
@@ -176,22 +196,17 @@ static void wrong_keys_names_and_kinds_are_refused_with_their_reason(void **stat
     make_open(&w, &good, raw);
     r = good;
     r.key_id = 8;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_BAD_KEY);
+    expect_refused(&w, &r, raw, RTCP_WIRE_BAD_KEY);
     raw[50] ^= 1;
-    (void)judge(&w, &good, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_BAD_KEY);
+    expect_refused(&w, &good, raw, RTCP_WIRE_BAD_KEY);
     raw[50] ^= 1;
     r = good;
     r.name = NAME + 1;
-    rtcp_wire_put_request(raw, &r);
-    rtcp_auth_sign(raw, sizeof raw, w.shared.key, 0, 0, NULL);
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_WRONG_NAME);
+    sign(&w, &r, raw);
+    expect_refused(&w, &r, raw, RTCP_WIRE_WRONG_NAME);
     make_open(&w, &good, raw);
     w.place.is_listening = false;
-    (void)judge(&w, &good, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NOT_LISTENING);
+    expect_refused(&w, &good, raw, RTCP_WIRE_NOT_LISTENING);
     close_world(&w);
 }
 
@@ -229,17 +244,14 @@ static void a_repeated_opening_finds_its_session_then_its_tombstone(void **state
 
     (void)state;
     open_world(&w, "", 8);
-    make_open(&w, &r, raw);
-    s = add_session(&w, &r);
-    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
+    s = open_session(&w, &r, raw);
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_KNOWN);
     assert_ptr_equal(j.session, s);
     w.place.is_listening = false; /* that is for new ones */
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_KNOWN);
     s->end = BASE_E_NEVER_CONFIRMED;
     bury(&w, s, true);
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_UNCONFIRMED);
+    expect_refused(&w, &r, raw, RTCP_WIRE_UNCONFIRMED);
     close_world(&w);
 }
 
@@ -253,31 +265,35 @@ static void a_resume_finds_its_session_or_the_truth_about_it(void **state)
 
     (void)state;
     open_world(&w, "", 8);
-    make_open(&w, &r, raw);
-    s = add_session(&w, &r);
-    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
+    s = open_session(&w, &r, raw);
     r.kind = RTCP_WIRE_RESUME;
     r.cid = s->opt.id;
     r.name = NAME;
     r.server_incarnation = INCARNATION;
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_KNOWN); /* the session checks the tag */
     r.name++;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_WRONG_NAME);
+    expect_refused(&w, &r, raw, RTCP_WIRE_WRONG_NAME);
     r.name--;
     r.server_incarnation++;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    expect_refused(&w, &r, raw, RTCP_WIRE_NO_SESSION);
     r.server_incarnation--;
     r.cid++;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    expect_refused(&w, &r, raw, RTCP_WIRE_NO_SESSION);
     r.cid--;
     s->is_complete = true;
     bury(&w, s, true);
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_IS_CLOSED);
+    expect_refused(&w, &r, raw, RTCP_WIRE_IS_CLOSED);
     close_world(&w);
+}
+
+/* The other half of a server's session, as far as it asks. */
+static struct rtcp_session client_of(const struct world *w, const struct rtcp_session *s)
+{
+    return (struct rtcp_session){.cid = s->opt.id,
+                                 .keys = s->keys,
+                                 .peer_name = NAME,
+                                 .peer_incarnation = INCARNATION,
+                                 .opt = {.id = 9, .incarnation = 5, .shared = &w->shared}};
 }
 
 /* Only who holds the keys of a session here gets a CONTROL connection; the answer is signed for its request. */
@@ -285,7 +301,7 @@ static void a_control_connection_is_asked_for_in_the_name_of_a_session(void **st
 {
     uint8_t nonce[RTCP_WIRE_NONCE] = {7, 7, 7};
     static const uint8_t other[RTCP_WIRE_NONCE] = {7, 7, 8};
-    struct rtcp_session client = {.cid = 0};
+    struct rtcp_session client;
     struct rtcp_wire_request r;
     uint8_t raw[RTCP_WIRE_REQUEST];
     struct rtcp_judgement j;
@@ -295,14 +311,8 @@ static void a_control_connection_is_asked_for_in_the_name_of_a_session(void **st
 
     (void)state;
     open_world(&w, "", 8);
-    make_open(&w, &r, raw);
-    s = add_session(&w, &r);
-    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
-    client.cid = s->opt.id;
-    client.keys = s->keys;
-    client.peer_name = NAME;
-    client.peer_incarnation = INCARNATION;
-    client.opt = (struct rtcp_session_options){.id = 9, .incarnation = 5, .shared = &w.shared};
+    s = open_session(&w, &r, raw);
+    client = client_of(&w, s);
     rtcp_session_control_request(&client, nonce, raw);
     assert_int_equal(rtcp_wire_get_request((struct base_bytes){raw, sizeof raw}, &r), 0);
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_CONTROL);
@@ -312,20 +322,16 @@ static void a_control_connection_is_asked_for_in_the_name_of_a_session(void **st
     assert_false(rtcp_session_is_control_answer(&client, nonce, answer));
 
     raw[RTCP_WIRE_REQUEST - 1] ^= 1;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_BAD_KEY);
+    expect_refused(&w, &r, raw, RTCP_WIRE_BAD_KEY);
     raw[RTCP_WIRE_REQUEST - 1] ^= 1;
     w.place.name++;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_WRONG_NAME);
+    expect_refused(&w, &r, raw, RTCP_WIRE_WRONG_NAME);
     w.place.name--;
     w.place.incarnation++;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    expect_refused(&w, &r, raw, RTCP_WIRE_NO_SESSION);
     w.place.incarnation--;
     bury(&w, s, true);
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    expect_refused(&w, &r, raw, RTCP_WIRE_NO_SESSION);
     close_world(&w);
 }
 
@@ -346,14 +352,10 @@ static void without_the_key_nothing_is_learnt(void **state)
 
     (void)state;
     open_world(&w, "sixteen bytes ok", 8);
-    make_open(&w, &r, raw);
-    dead = add_session(&w, &r);
-    assert_int_equal(rtcp_registry_add(&w.registry, dead), 0);
+    dead = open_session(&w, &r, raw);
     r.cid = dead->opt.id;
     bury(&w, dead, true);
-    make_open(&w, &r, raw);
-    s = add_session(&w, &r);
-    assert_int_equal(rtcp_registry_add(&w.registry, s), 0);
+    s = open_session(&w, &r, raw);
     r.kind = RTCP_WIRE_RESUME;
     rtcp_auth_prove(r.nonce, &none, &asked); /* random, as of somebody who has no key */
     for (int i = 0; i < 6; i++) {
@@ -376,8 +378,7 @@ static void without_the_key_nothing_is_learnt(void **state)
     rtcp_auth_prove(r.nonce, &w.shared, &asked);
     assert_int_equal(judge(&w, &r, raw, &j), RTCP_JUDGED_KNOWN);
     r.cid = s->opt.id + 1;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_BAD_KEY);
+    expect_refused(&w, &r, raw, RTCP_WIRE_BAD_KEY);
     bury(&w, s, false);
     close_world(&w);
 }
@@ -387,7 +388,6 @@ static void a_clients_session_cannot_be_resumed(void **state)
     struct rtcp_session_options o = {.is_client = true, .ring = 4096, .id = 500, .trace = &silent};
     struct rtcp_wire_request r;
     uint8_t raw[RTCP_WIRE_REQUEST];
-    struct rtcp_judgement j;
     struct rtcp_session *s = calloc(1, sizeof *s);
     struct world w;
 
@@ -404,8 +404,7 @@ static void a_clients_session_cannot_be_resumed(void **state)
     r.cid = 500;
     r.name = NAME;
     r.server_incarnation = INCARNATION;
-    (void)judge(&w, &r, raw, &j);
-    assert_int_equal(reason_of(&j), RTCP_WIRE_NO_SESSION);
+    expect_refused(&w, &r, raw, RTCP_WIRE_NO_SESSION);
     bury(&w, s, true);
     assert_null(rtcp_registry_grave(&w.registry, 500)); /* it was never opened: there is nothing to remember */
     close_world(&w);
@@ -420,9 +419,7 @@ static uint32_t die(struct world *w, int status, uint64_t received)
     struct rtcp_session *s;
     uint32_t id;
 
-    make_open(w, &r, raw);
-    s = add_session(w, &r);
-    assert_int_equal(rtcp_registry_add(&w->registry, s), 0);
+    s = open_session(w, &r, raw);
     s->end = status;
     s->received = received;
     id = s->opt.id;
