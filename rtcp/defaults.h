@@ -87,15 +87,16 @@
 
 #define RTCP_COALESCE_UPTO 16384u /* bytes that wait for more, where that was asked for */
 
-#define RTCP_RING_FIRST    65536u      /* an automatic ring begins with this size; up to it rings are plain memory */
-#define RTCP_RING_EASY     (2u << 20)  /* ... grows to this whenever it is full: more is no faster */
-#define RTCP_RING_CAP      (8u << 20)  /* ... and to this, by default, when it is full for longer */
-#define RTCP_RING_FULL_FOR BASE_MS(4)  /* that long: the path is longer than the ring, or the peer writes first, too */
-#define RTCP_RING_TURNS    8u          /* an automatic ring below EASY that turns over so often ... */
-#define RTCP_RING_TURNS_IN BASE_S(1)   /* ... in this time grows, full or not */
-#define RTCP_RING_RETRY    BASE_MS(50) /* there was no memory: look again */
-#define RTCP_RING_IDLE     BASE_S(1)   /* empty for this long: the memory is given back */
-#define RTCP_RING_UNKNOWN  (1u << 20)  /* the peer's, before it told */
+#define RTCP_RING_FIRST    65536u       /* an automatic ring begins with this size; up to it rings are plain memory */
+#define RTCP_RING_EASY     (2u << 20)   /* ... grows to this whenever it is full: more is no faster */
+#define RTCP_RING_CAP      (8u << 20)   /* ... and to this, by default, when it is full for longer */
+#define RTCP_RING_FULL_FOR BASE_MS(4)   /* that long: the path is longer than the ring, or the peer writes first, too */
+#define RTCP_RING_TURNING  (256u << 10) /* an automatic ring below this ... */
+#define RTCP_RING_TURNS    8u           /* ... that turns over so often ... */
+#define RTCP_RING_TURNS_IN BASE_S(1)    /* ... in this time grows, full or not */
+#define RTCP_RING_RETRY    BASE_MS(50)  /* there was no memory: look again */
+#define RTCP_RING_IDLE     BASE_S(1)    /* empty for this long: the memory is given back */
+#define RTCP_RING_UNKNOWN  (1u << 20)   /* the peer's, before it told */
 
 static_assert(RTCP_PROBE_FIRST < RTCP_PROBE_GAP, "the first probe comes before the second");
 static_assert(RTCP_PROBE_SECOND < RTCP_PROBE_GAP, "a proof must not wait for the next ordinary probe");

@@ -116,8 +116,8 @@ struct rtcp_stream {
     struct rtcp_stream_callbacks callbacks;
     void *user;
     unsigned reports; /* enum rtcp_report that wait for the turn */
-    bool is_ready;    /* in the endpoint's ready list */
     struct rtcp_stream *next_ready;
+    bool is_ready; /* in the endpoint's ready list. Not beside reports: one load of both waits for older stores */
     bool link_up;
     int evidence;
     int closed_status;

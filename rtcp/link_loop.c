@@ -214,10 +214,16 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     struct rtcp_link *link = w->data;
     struct rtcp_endpoint *endpoint = link->endpoint;
     struct rtcp_stream *stream = link->stream;
-    base_time now = rtcp_endpoint_now(endpoint);
+    base_time now;
 
     (void)loop;
     (void)events;
+    if (link->state == RTCP_LINK_STREAM) { /* the session knows nothing new: no effects, no other deadline, no clock */
+        rtcp_stream_readable(stream);
+        rtcp_endpoint_turn(endpoint);
+        return;
+    }
+    now = rtcp_endpoint_now(endpoint);
     switch (link->state) {
     case RTCP_LINK_ASKED:
         rtcp_link_read_request(link, now);
@@ -229,13 +235,10 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     case RTCP_LINK_PROVING:
         (void)rtcp_link_read_confirm(link, now);
         break;
-    case RTCP_LINK_STREAM:
-        rtcp_stream_readable(stream);
-        stream = NULL; /* the session knows nothing new: no effects, no other deadline */
-        break;
     case RTCP_LINK_REFUSED:
         rtcp_link_throw_away(link);
         break;
+    case RTCP_LINK_STREAM: /* see above */
     case RTCP_LINK_CONNECTING:
     case RTCP_LINK_FROZEN:
     case RTCP_LINK_CLOSED:

@@ -196,7 +196,8 @@ struct rtcp_stream_options {
                                  rtcp_send says BASE_E_AGAIN when they are all unacknowledged. Memory is taken with the
                                  first byte and given back when all was acknowledged and nothing was sent for 1 s */
     uint32_t ring_max;        /* of an automatic ring: RTCP_RING_MIN .. RTCP_RING_MAX, default 8 MiB */
-    uint32_t acks;            /* how often the peer is to acknowledge while a ring fills: 1 .. 16, default 4 */
+    uint32_t acks;            /* how often the peer is to acknowledge while a ring fills: 1 .. 16, default 4; half as
+                                 often by an automatic ring that has held everything so far */
     base_time coalesce;       /* event-driven face: small writes wait for more, until 16 KiB are together, at most this
                                  long (BASE_MS(1) is sensible, BASE_S(1) the most), or until rtcp_flush, rtcp_recv,
                                  rtcp_shutdown or rtcp_close; default 0: every write leaves at once */

@@ -271,8 +271,8 @@ size_t rtcp_session_room(const struct rtcp_session *s, base_time now)
     return ring_wanted(s, now, (size_t)-1 / 2) - rtcp_outbox_used(&s->out);
 }
 
-/* The ring was turned over several times, and fast, though it need not be full: a small one asks for an acknowledgement
- * each quarter, and each of them wakes both sides. */
+/* The ring was turned over several times, and fast, though it need not be full: a small one asks for acknowledgements
+ * often, and each of them wakes both sides. */
 static bool is_turning(struct rtcp_session *s, base_time now)
 {
     bool is_fast = base_time_since(now, s->turns_since) <= RTCP_RING_TURNS_IN;
@@ -287,9 +287,11 @@ static bool is_turning(struct rtcp_session *s, base_time now)
 
 void rtcp_session_grow(struct rtcp_session *s, base_time now, size_t size)
 {
+    bool is_tight = size > rtcp_outbox_room(&s->out);
     size_t want;
 
-    if (is_turning(s, now) && size <= s->out.size) {
+    s->was_tight = s->was_tight || is_tight;
+    if (is_turning(s, now) && size <= s->out.size && s->out.size < RTCP_RING_TURNING) {
         size = s->out.size + 1; /* does not fit: the next size */
     }
     if (s->shut || s->peer_closed || s->life == RTCP_LIFE_DEAD || size <= rtcp_outbox_room(&s->out)) {
@@ -310,7 +312,9 @@ void rtcp_session_grow(struct rtcp_session *s, base_time now, size_t size)
 
 uint32_t rtcp_session_window(const struct rtcp_session *s)
 {
-    size_t window = s->opt.acks == 0 ? s->out.size : s->out.size / s->opt.acks * 4;
+    bool is_roomy = s->opt.ring == 0 && !s->was_tight && s->opt.acks > 1;
+    size_t acks = is_roomy ? s->opt.acks / 2 : s->opt.acks == 0 ? 4 : s->opt.acks;
+    size_t window = s->out.size / acks * 4;
 
     return (uint32_t)(window < RTCP_RING_MAX ? window : RTCP_RING_MAX);
 }
@@ -335,6 +339,7 @@ void rtcp_session_rest(struct rtcp_session *s)
     if (s->may_rest && s->out.first == s->out.upto && !s->is_reserved) {
         rtcp_outbox_rest(&s->out);
         s->full_since = 0;
+        s->was_tight = false;
     }
     s->may_rest = false;
 }

@@ -156,6 +156,7 @@ struct rtcp_session {
     uint64_t asked_full_at; /* 1 + the acknowledged count when a full ring asked last; 0: it never did */
     base_time received_at;
     bool wants_room;        /* the user was told AGAIN */
+    bool was_tight;         /* it did not hold all that was to be taken, since it has memory */
     uint64_t turns_from;    /* the ring's turns are counted from this offset */
     base_time turns_since;  /* ... and this time */
     base_time no_memory_at; /* the ring could not get memory; 0: it could */

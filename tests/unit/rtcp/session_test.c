@@ -281,6 +281,65 @@ static void a_ring_that_turns_fast_grows_and_tells_it(void **state)
     close_world(w);
 }
 
+/* What turns over without filling needs no more room; a larger ring would only leave the cache. */
+static void a_ring_that_only_turns_stays_small(void **state)
+{
+    struct world *w = open_automatic();
+    base_time now = NOW;
+    uint64_t sent = 0;
+
+    (void)state;
+    w->s.opt.ring_easy = 4 * RTCP_RING_TURNING;
+    w->s.out.most = 8 * RTCP_RING_TURNING;
+    while (sent < (uint64_t)64 * RTCP_RING_TURNING) {
+        assert_int_equal(grow_and_append(w, now, 1024), 1024);
+        rtcp_session_sent(&w->s, now, 1024);
+        sent += 1024;
+        rtcp_session_acked_upto(&w->s, now, sent);
+        now += BASE_US(1);
+    }
+    assert_int_equal(w->s.out.size, RTCP_RING_TURNING);
+    while (grow_and_append(w, now, 65536) > 0) { /* it does fill: it grows as before */
+    }
+    assert_int_equal(w->s.out.size, w->s.opt.ring_easy);
+    close_world(w);
+}
+
+static void a_ring_with_room_asks_half_as_often(void **state)
+{
+    struct world *w = open_automatic();
+
+    (void)state;
+    w->s.opt.acks = 4;
+    w->s.opt.ring_easy = w->s.opt.ring_max = 4096;
+    w->s.out.most = 4096;
+    assert_int_equal(grow_and_append(w, NOW, 4096), 4096);
+    assert_int_equal(rtcp_session_window(&w->s), 8192);
+    assert_int_equal(grow_and_append(w, NOW, 1), BASE_E_AGAIN); /* it did not hold that */
+    assert_int_equal(rtcp_session_window(&w->s), 4096);
+    assert_true(says(w, RTCP_WIRE_REQACK)); /* and the peer learns it */
+    assert_int_equal(w->s.told_ring, 4096);
+    close_world(w);
+}
+
+/* Bytes that may leave before the ring holds them: only where nothing waits before them, and what fits (C2, C4). */
+static void bytes_pass_only_where_nothing_waits(void **state)
+{
+    struct world *w = open_automatic();
+
+    (void)state;
+    assert_int_equal(rtcp_session_passing(&w->s, w->s.live, 10), 0); /* no memory to keep them in */
+    assert_int_equal(grow_and_append(w, NOW, 96), 96);
+    assert_int_equal(rtcp_session_passing(&w->s, w->s.live, 10), 0);
+    rtcp_session_sent(&w->s, NOW, 96);
+    assert_int_equal(rtcp_session_passing(&w->s, w->s.live, 10), 10);
+    assert_int_equal(rtcp_session_passing(&w->s, w->s.live, 5000), 4000);
+    assert_int_equal(rtcp_session_passing(&w->s, w->s.live + 1, 10), 0);
+    assert_int_equal(rtcp_session_shutdown(&w->s, NOW), 0);
+    assert_int_equal(rtcp_session_passing(&w->s, w->s.live, 10), 0);
+    close_world(w);
+}
+
 static void a_ring_that_stays_full_grows_to_its_limit(void **state)
 {
     struct world *w = open_automatic();
@@ -556,6 +615,9 @@ int main(void)
         cmocka_unit_test(a_stream_needs_no_memory_before_its_first_byte),
         cmocka_unit_test(a_full_ring_grows_and_tells_it),
         cmocka_unit_test(a_ring_that_turns_fast_grows_and_tells_it),
+        cmocka_unit_test(a_ring_that_only_turns_stays_small),
+        cmocka_unit_test(a_ring_with_room_asks_half_as_often),
+        cmocka_unit_test(bytes_pass_only_where_nothing_waits),
         cmocka_unit_test(a_ring_that_stays_full_grows_to_its_limit),
         cmocka_unit_test(no_memory_for_a_ring_is_back_pressure),
         cmocka_unit_test(a_ring_that_is_empty_and_idle_gives_its_memory_back),
