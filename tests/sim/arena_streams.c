@@ -12,6 +12,7 @@
 #include "tests/sim/net.h"
 #include "tests/sim/stranger.h"
 #include "tests/sim/talks.h"
+#include "tests/sim/talks_drain.h"
 #include "tests/sim/talks_judge.h"
 
 #include <stdio.h>
@@ -23,13 +24,13 @@
 #define STORM       BASE_S(25)
 #define LONG_STORM  BASE_S(90) /* long enough for what a server forgets after half a minute */
 #define PEACE       BASE_S(150)
-#define INSISTENT   4   /* streams whose writers do not wait */
+#define PATIENCE    BASE_S(40) /* of that: how long a process may take to leave */
+#define INSISTENT   4          /* streams whose writers do not wait */
 #define DATAGRAMS_S 60u /* control datagrams per second and live stream, faults included: more is a storm of ours */
 
 struct sim_arena_stats sim_arena_stats;
 
 static struct {
-    struct rtcp_endpoint *endpoint[SIM_NODES_MAX];
     uint64_t first_offset;
     uint8_t key[32];
     bool has_key;
@@ -74,8 +75,8 @@ static struct rtcp_endpoint *open_endpoint(int node)
         o.key_size = sizeof a.key;
         o.key_id = 7;
     }
-    CHECK(rtcp_endpoint_open(sim.current->loop, &o, &a.endpoint[node]) == 0);
-    return a.endpoint[node];
+    CHECK(rtcp_endpoint_open(sim.current->loop, &o, &talks.endpoint[node]) == 0);
+    return talks.endpoint[node];
 }
 
 static void start_server(void *object, uint64_t number)
@@ -121,7 +122,37 @@ static void open_talk(void *object, uint64_t number)
 
     (void)object;
     (void)number;
-    talks_open(a.endpoint[sim.current->id], server, PORT);
+    talks_open(server, PORT);
+}
+
+static void drain_one(void *object, uint64_t number)
+{
+    (void)object;
+    (void)number;
+    talks_drain_start(sim.current->id, start);
+}
+
+/* A process that leaves in an orderly way, and another in its place. */
+static void renew(void *object, uint64_t number)
+{
+    struct sim_node *node = &sim.node[sim_below(SERVERS + CLIENTS)];
+
+    (void)object;
+    (void)number;
+    if (sim.now >= talks.calm_at) {
+        return;
+    }
+    if (node->is_up && !node->is_paused) {
+        sim_in_node(node, drain_one, NULL, 0);
+    }
+    sim_at(sim.now + BASE_S(2) + sim_delay(0, BASE_S(20)), renew, NULL, 0);
+}
+
+static void give_up_drains(void *object, uint64_t number)
+{
+    (void)object;
+    (void)number;
+    talks_drain_give_up();
 }
 
 static void stir(void *object, uint64_t number)
@@ -170,7 +201,7 @@ static void insist(void *object, uint64_t number)
 static void close_endpoint(void *object, uint64_t number)
 {
     (void)object;
-    rtcp_endpoint_close(a.endpoint[number]);
+    rtcp_endpoint_close(talks.endpoint[number]);
 }
 
 /* B3: a process that closed its endpoint holds nothing any more. */
@@ -222,10 +253,15 @@ static void run(unsigned faults, int members)
     if (sim_chance(450)) {
         sim_at(sim.now, insist, NULL, 0);
     }
+    talks_drain_begin(SERVERS + CLIENTS);
+    if (sim_chance(250)) {
+        sim_at(sim.now + sim_below(BASE_S(20)), renew, NULL, 0);
+    }
     sim_faults_begin(talks.calm_at);
     sim_run(talks.calm_at, NULL);
     sim_faults_heal();
     until = sim.now + PEACE;
+    sim_at(sim.now + PATIENCE, give_up_drains, NULL, 0);
     while (!sim.is_failed && sim.now < until && !talks_judge_is_settled()) {
         sim_run(sim.now + BASE_MS(500), NULL);
     }
@@ -234,6 +270,7 @@ static void run(unsigned faults, int members)
     }
     if (!sim.is_failed) {
         talks_judge_liveness(PEACE);
+        talks_drain_judge();
     }
     if (!sim.is_failed &&
         sim_net_stats.datagrams > DATAGRAMS_S * (uint64_t)(talks.count + 1) * ((sim.now - begun) / BASE_S(1))) {

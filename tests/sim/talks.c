@@ -10,6 +10,7 @@
 #include "tests/sim/cover.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
+#include "tests/sim/talks_drain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,12 @@ static void send_some(struct talk *t, int side)
     }
 }
 
+/* A server that left closed what had no name yet, too. */
+static bool has_closed(const struct talk_end *e)
+{
+    return e->has_closed || (e->life == 0 && talks_drain_was_on(e->node));
+}
+
 static void receive_some(struct talk *t, int side)
 {
     struct talk_end *e = &t->end[side];
@@ -106,7 +113,7 @@ static void receive_some(struct talk *t, int side)
 
         if (n == 0) {
             e->got_end = true;
-            if (e->received != peer->sent || (!peer->has_shut && !peer->has_closed)) {
+            if (e->received != peer->sent || (!peer->has_shut && !has_closed(peer))) {
                 sim_fail("C8 no false end", "stream %llx side %d ended after %llu of %llu bytes",
                          (unsigned long long)t->key, side, (unsigned long long)e->received,
                          (unsigned long long)peer->sent);
@@ -219,6 +226,7 @@ static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
                    (status == BASE_E_NEVER_CONFIRMED && may_be_unconfirmed(t, side)) ||
                    (status == BASE_E_REFUSED && side == TALK_CLIENT && t->may_be_refused && e->received == 0);
 
+    talks_drain_lost(unacknowledged);
     sim_trace("stream %llx side %d ended: %s, %llu unacknowledged", (unsigned long long)t->key, side,
               base_status_name(status), (unsigned long long)unacknowledged);
     sim_cover_event("stream", "ended", base_status_name(status));
@@ -292,7 +300,7 @@ static void anonymous_readable(void *user, struct rtcp_stream *stream);
 static void anonymous_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
 {
     (void)stream;
-    (void)unacknowledged;
+    talks_drain_lost(unacknowledged);
     sim_trace("a stream ended before it had a name: %s", base_status_name(status));
     __builtin_free(user);
 }
@@ -353,6 +361,9 @@ void talks_on_accept(void *user, struct rtcp_listener *listener, struct rtcp_str
     (void)listener;
     CHECK(who != NULL);
     who->node = *(int *)user;
+    if (talks_drain_is_on(who->node)) {
+        sim_fail("D drain", "node %d accepts a stream while it drains", who->node);
+    }
     rtcp_stream_set_callbacks(stream, &anonymous_calls, who);
 }
 
@@ -392,26 +403,32 @@ static void draw(struct talk *t, int node, int server, struct rtcp_stream_option
     }
 }
 
-void talks_open(struct rtcp_endpoint *endpoint, int server, int port)
+void talks_open(int server, int port)
 {
     struct rtcp_stream_options o;
     struct talk *t = &talks.talk[talks.count];
+    int node = sim.current->id;
     char address[32];
     char name[8];
+    int status;
 
     if (talks.count == TALKS_MAX) {
         return;
     }
     rtcp_stream_options_default(&o);
     talks_options(TALK_CLIENT, &o);
-    draw(t, sim.current->id, server, &o);
+    draw(t, node, server, &o);
     snprintf(name, sizeof name, "s%d", server);
     o.service = name;
     snprintf(address, sizeof address, "10.0.0.%d:%d", server + 1, port);
-    if (rtcp_connect(endpoint, address, &o, &client_calls, t, &t->end[TALK_CLIENT].stream) == 0) {
+    status = rtcp_connect(talks.endpoint[node], address, &o, &client_calls, t, &t->end[TALK_CLIENT].stream);
+    if ((status == BASE_E_CLOSED) != talks_drain_is_on(node)) {
+        sim_fail("D drain", "node %d opens a stream: %s", node, base_status_name(status));
+    }
+    if (status == 0) {
         talks.count++;
         sim_arena_stats.streams++;
-        sim_trace("stream %llx from %d to %d", (unsigned long long)t->key, sim.current->id, server);
+        sim_trace("stream %llx from %d to %d", (unsigned long long)t->key, node, server);
         work(t, TALK_CLIENT);
     }
 }

@@ -45,6 +45,7 @@ struct talk {
 };
 
 struct talks {
+    struct rtcp_endpoint *endpoint[SIM_NODES_MAX]; /* of each process */
     struct talk talk[TALKS_MAX];
     int count;
     uint32_t ring[2];
@@ -61,7 +62,7 @@ bool talks_is_alive(const struct talk_end *e);
 /* Options of all streams of one side in this run. */
 void talks_options(enum talk_side side, struct rtcp_stream_options *o);
 /* A client of the current process opens a stream to a server node at this port. */
-void talks_open(struct rtcp_endpoint *endpoint, int server, int port);
+void talks_open(int server, int port);
 /* For rtcp_listen; user: the number of the server's node. Which talk it is, the first bytes say. */
 void talks_on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream);
 /* In the process of an end, now and then: readers wake up, closes and aborts happen in the middle. object: the talk;
