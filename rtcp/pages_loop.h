@@ -15,15 +15,14 @@
 
 #define RTCP_PAGES_LEAST 32768u /* smaller writes are cheaper with send() */
 
-/* Whether `size` bytes should go this way: the ring has a descriptor, and they are many. */
-bool rtcp_pages_pay(const struct base_ringmem *ring, size_t size);
-
 /* Writes up to `size` bytes of the ring from `offset` on to a non-blocking socket, as send() would, without a signal:
- * the count, or -1 and errno. Writes less where the ring's memory ends. EINVAL, ENOSYS and the like mean that this
- * kernel or socket cannot: use send() from then on (rtcp_pages_cannot). */
+ * the count, or -1 and errno. Writes less where the ring's memory ends. */
 ssize_t rtcp_pages_send(int fd, const struct base_ringmem *ring, uint64_t offset, size_t size);
 
-/* Whether this errno says that it will never work here. */
-bool rtcp_pages_cannot(int error);
+/* Writes `next`, the ring's bytes from `offset` on, as send() without waiting would: large pieces by reference unless
+ * *no_pages; the socket must be non-blocking for that. EINVAL, ENOSYS and the like mean that this kernel or socket
+ * cannot: *no_pages becomes true, and the others go by send(). */
+ssize_t rtcp_pages_write(int fd, const struct base_ringmem *ring, uint64_t offset, struct base_bytes next,
+                         bool *no_pages);
 
 #endif

@@ -79,21 +79,12 @@ int rtcp_link_flush_out(struct rtcp_link *link)
     return done;
 }
 
-/* Ring bytes that are next: large pieces by reference, where that works. As send(). */
+/* Ring bytes that are next. As send(). */
 static ssize_t write_ring(struct rtcp_link *link, struct base_bytes next)
 {
     struct rtcp_stream *stream = link->stream;
-    const struct base_ringmem *ring = &stream->session.out.ring;
 
-    if (!stream->no_pages && rtcp_pages_pay(ring, next.size)) {
-        ssize_t n = rtcp_pages_send(link->fd, ring, stream->session.written, next.size);
-
-        if (n >= 0 || !rtcp_pages_cannot(errno)) {
-            return n;
-        }
-        stream->no_pages = true; /* for ever: this kernel or this socket cannot */
-    }
-    return send(link->fd, next.data, next.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return rtcp_pages_write(link->fd, &stream->session.out.ring, stream->session.written, next, &stream->no_pages);
 }
 
 /* Stream bytes in ring order; the CONFIRM goes in where the promised early bytes end. */
