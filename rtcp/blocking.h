@@ -52,7 +52,9 @@ RTCP_API BASE_MUST_USE int rtcp_socket_admin(const char *path);
 /* ------------------------------------------------------------------------------------------------ birth */
 
 struct rtcp_socket_options {
-    struct rtcp_stream_options stream; /* as for rtcp_connect; early data is not used by this face */
+    struct rtcp_stream_options stream; /* as for rtcp_connect; early data is not used by this face. With sendfile a
+                                          thread that reads waits in poll, one system call more where nothing is there
+                                          yet, and what the control thread sends is copied */
     bool wait_accepted;                /* connect waits until the server has accepted */
     bool is_nonblocking;               /* of the socket from the beginning; connect returns at once */
 };
@@ -94,6 +96,11 @@ RTCP_API BASE_MUST_USE int rtcp_socket_accept(struct rtcp_socket *listener, stru
 /* Takes bytes into the ring and sends what the connection takes; waits for room until all are taken, or to the write
  * deadline. Works during a disconnection, too: the ring is what the stream can owe its peer.
  *
+ * With stream.coalesce few bytes stay in the ring, which costs no system call, until 16 KiB are together or their time
+ * is over; then the control thread sends them. A full ring, rtcp_socket_flush, shutdown and close send them at once,
+ * and so do rtcp_socket_recv and a poll that has to wait, on any thread: who asks and then reads the answer loses no
+ * time. A thread that was reading already when another one asks waits that time longer, and no more.
+ *
  *   returns  the count taken: all, or fewer when the deadline passed, the stream ended or the socket is non-blocking.
  *            With none taken: BASE_E_AGAIN (non-blocking), BASE_E_EXPIRED, BASE_E_CLOSED (shut down or closed here, or
  *            the peer closed and reads no more), or why the stream ended: BASE_E_RESET, BASE_E_PEER_GONE,
@@ -120,8 +127,9 @@ RTCP_API BASE_MUST_USE int64_t rtcp_socket_recv(struct rtcp_socket *socket, void
 RTCP_API BASE_MUST_USE int64_t rtcp_socket_recvv(struct rtcp_socket *socket, const struct base_span *ranges,
                                                  size_t count);
 
-/* Waits until the peer has read every byte that was sent, or to the write deadline. 0, BASE_E_AGAIN (non-blocking),
- * BASE_E_EXPIRED, or why the stream ended. */
+/* Sends what waits for more bytes to be coalesced with; then waits until the peer has read every byte that was sent, or
+ * to the write deadline. 0, BASE_E_AGAIN (non-blocking: the peer has not read them yet), BASE_E_EXPIRED, or why the
+ * stream ended. */
 RTCP_API BASE_MUST_USE int rtcp_socket_flush(struct rtcp_socket *socket);
 
 /* ------------------------------------------------------------------------------------------------ end */

@@ -68,6 +68,7 @@ struct rtcp_shared_link {
     bool is_gone; /* its descriptor was closed */
     bool is_gentle;
     bool is_greeted; /* handshake bytes are out: the stream may follow */
+    bool has_pages;  /* sendfile may write to it: it is non-blocking, and readers wait in poll */
     bool is_eof;     /* the session knows */
     bool is_woken;   /* we shut its reading side down: an end found in it means nothing */
     bool fin_sent;
@@ -102,7 +103,7 @@ struct rtcp_socket {
     ev_timer alarm;   /* wakes a reader whose deadline was set while it was in recv */
     bool wants_alarm;
     struct rtcp_shared_link *reading; /* a thread is in recv on it, without a time limit */
-    bool is_timed;                    /* a thread is in poll on a connection, with a time limit */
+    bool is_timed;                    /* a thread is in poll on a connection, and wake_fd wakes it */
     int wake_fd;                      /* eventfd that wakes it; -1: not made yet */
     int status;                       /* of the end */
     struct rtcp_info info;            /* ... and what was known then */
@@ -180,6 +181,8 @@ void rtcp_shared_link_adopt(struct rtcp_socket *socket, struct rtcp_stream *stre
 /* Sends ring bytes if nobody else does. True: everything that may go is in the kernel, or somebody else looks after it;
  * false: the kernel is full and the control thread has the token. Locked; gives the lock back. */
 bool rtcp_shared_link_send(struct rtcp_socket *socket, bool is_control);
+/* Sends what waits for more bytes to be coalesced with. Locked; gives the lock back if there is something. */
+void rtcp_socket_push(struct rtcp_socket *socket);
 
 /* ------------------------------------------------------------------------------------------------ blocking_read.c */
 

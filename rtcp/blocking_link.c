@@ -10,6 +10,7 @@
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -179,21 +180,36 @@ void rtcp_shared_link_wake_reader(struct rtcp_socket *socket)
 
 /* ------------------------------------------------------------------------------------------------ hooks */
 
+/* Threads wait in the kernel, unless sendfile is wanted: it has no MSG_DONTWAIT, so the connection stays non-blocking,
+ * and who reads it waits in poll. */
+static bool set_waiting(struct rtcp_shared_link *link, int fd)
+{
+    struct rtcp_socket *socket = link->socket;
+    int flags = fcntl(fd, F_GETFL);
+
+    if (!socket->stream->no_pages && socket->wake_fd < 0) {
+        socket->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    }
+    link->has_pages = !socket->stream->no_pages && socket->wake_fd >= 0;
+    return link->has_pages || (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0);
+}
+
 void rtcp_shared_link_attach(struct rtcp_link *link)
 {
     struct rtcp_socket *socket = link->stream->share;
     struct rtcp_shared_link *shared = calloc(1, sizeof *shared);
     struct epoll_event ends = {.events = EPOLLRDHUP | EPOLLET};
-    int flags = fcntl(link->fd, F_GETFL);
 
     ev_io_stop(link->endpoint->loop, &link->reader);
-    if (shared == NULL || flags < 0 || fcntl(link->fd, F_SETFL, flags & ~O_NONBLOCK) < 0) {
+    if (shared != NULL) {
+        shared->socket = socket;
+    }
+    if (shared == NULL || !set_waiting(shared, link->fd)) {
         free(shared);
         rtcp_link_broke(link, base_clock_now(), 0, "no memory to share it");
         return;
     }
     rtcp_connection_init(&shared->use, link->fd, link->attempt);
-    shared->socket = socket;
     shared->face = socket->face;
     shared->has_link = true;
     shared->is_eof = link->is_eof;
@@ -205,6 +221,7 @@ void rtcp_shared_link_attach(struct rtcp_link *link)
     link->shared = shared;
     socket->link = shared;
     socket->is_greeted = true;
+    socket->stream->flush_at = 0; /* what goes out again has waited */
     rtcp_socket_wake(socket);
 }
 

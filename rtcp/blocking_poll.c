@@ -129,8 +129,21 @@ static int count_ready(struct waiting *w)
     return count;
 }
 
+/* Whoever waits may wait for the answer to what waits for more bytes. Locked; gives the lock back. */
+static void push_all(struct waiting *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->polls[i].socket != NULL) {
+            rtcp_socket_push(w->polls[i].socket);
+        }
+    }
+}
+
 static int wait_for_any(struct waiting *w, base_time until)
 {
+    if (count_ready(w) == 0) {
+        push_all(w);
+    }
     for (;;) {
         int count = count_ready(w);
         base_time left = count > 0 ? 0 : base_time_since(until, base_clock_now());

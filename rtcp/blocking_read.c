@@ -2,7 +2,7 @@
  * tokens.h.
  *
  * Without a deadline a thread waits in recv itself: a message costs one system call, as with plain TCP. With one it
- * waits in poll, where a change of the deadline can wake it.
+ * waits in poll, where a change of the deadline can wake it; so it does where sendfile writes to the connection.
  *
  * Must never know: what counts mean (C1: a byte counts when it was copied out of the kernel and the connection still
  * counts; else the peer sends it again).
@@ -217,7 +217,7 @@ static int64_t read_once(struct rtcp_socket *socket, struct reading *r)
         return NOTHING;
     }
     r->deadline = socket->read_deadline;
-    r->is_timed = r->deadline != BASE_NEVER;
+    r->is_timed = r->deadline != BASE_NEVER || link->has_pages;
     n = read_link(socket, link, r);
     if (socket->stream != NULL && socket->stream->session.pending_count > 0) {
         rtcp_face_post(socket);
@@ -258,6 +258,7 @@ static int64_t read_locked(struct rtcp_socket *socket, struct reading *r)
 {
     int64_t n = read_status(socket);
 
+    rtcp_socket_push(socket); /* whoever reads may wait for the answer */
     if (n == 0) {
         n = take_token(socket, socket->is_nonblocking);
     }

@@ -7,10 +7,10 @@
  * Must never know: the protocol. What a connection may carry is the session's word.
  */
 #include "rtcp/blocking_inside.h"
+#include "rtcp/defaults.h"
+#include "rtcp/pages_loop.h"
 
 #include <errno.h>
-
-#define TURNS 8
 
 /* ------------------------------------------------------------------------------------------------ ring to kernel */
 
@@ -35,33 +35,82 @@ static void send_fin(struct rtcp_socket *socket, bool is_control)
     }
 }
 
-/* One send: the count, 0 when there is nothing to send, BASE_E_AGAIN when the kernel is full, BASE_E_CLOSED when the
- * connection broke (told). The bytes count as written before they are: an acknowledgement may overtake us. */
-static int64_t send_once(struct rtcp_socket *socket)
+/* Whether what is to be sent waits for more. It does not when it was told to go: then flush_at is 0. */
+static bool has_time(const struct rtcp_stream *stream)
+{
+    const struct rtcp_session *s = &stream->session;
+
+    return stream->flush_at != 0 && !s->shut && s->out.upto - s->written < RTCP_COALESCE_UPTO &&
+           base_clock_now() < stream->flush_at;
+}
+
+/* One send: what it carries, and from where. The ring stays where it is meanwhile (in_flight). */
+struct departure {
+    struct rtcp_flight flight;
+    struct base_ringmem ring;
+    uint64_t offset;
+    struct base_bytes bytes;
+    bool no_pages; /* the control thread sends copies: it is never to wait, and sendfile cannot be told so */
+};
+
+/* The bytes that are next leave. They count as written before they are: an acknowledgement may overtake us. False:
+ * there are none. */
+static bool depart(struct rtcp_socket *socket, bool is_control, struct departure *d)
 {
     struct rtcp_shared_link *link = socket->link;
-    struct rtcp_flight flight;
-    struct base_bytes next;
+    struct rtcp_stream *stream = socket->stream;
+
+    if (stream == NULL || link == NULL || !link->is_greeted || has_time(stream)) {
+        return false;
+    }
+    d->bytes = rtcp_session_next(&stream->session, link->use.attempt);
+    if (d->bytes.size == 0 || !rtcp_connection_use(&link->use)) {
+        return false;
+    }
+    d->ring = stream->session.out.ring;
+    d->offset = stream->session.written;
+    d->no_pages = is_control || !link->has_pages || stream->no_pages;
+    rtcp_session_depart(&stream->session, d->bytes.size, &d->flight);
+    stream->flush_at = 0;
+    socket->in_flight = true;
+    return true;
+}
+
+/* The kernel took n of them. */
+static void land(struct rtcp_socket *socket, const struct departure *d, ssize_t n, bool has_no_pages)
+{
+    struct rtcp_stream *stream = socket->stream;
+
+    socket->in_flight = false;
+    if (stream == NULL) {
+        return;
+    }
+    rtcp_session_landed(&stream->session, &d->flight, n > 0 ? (size_t)n : 0);
+    stream->no_pages = stream->no_pages || has_no_pages;
+    if (n < (ssize_t)d->bytes.size) {
+        stream->flush_at = 0; /* the rest has waited, and what came meanwhile goes with it */
+    }
+}
+
+/* One send: the count, 0 when there is nothing to send, BASE_E_AGAIN when the kernel is full, BASE_E_CLOSED when the
+ * connection broke (told). */
+static int64_t send_once(struct rtcp_socket *socket, bool is_control)
+{
+    struct rtcp_shared_link *link = socket->link;
+    struct departure d;
+    bool no_pages;
     ssize_t n;
     int error;
 
-    if (socket->stream == NULL || link == NULL || !link->is_greeted) {
+    if (!depart(socket, is_control, &d)) {
         return 0;
     }
-    next = rtcp_session_next(&socket->stream->session, link->use.attempt);
-    if (next.size == 0 || !rtcp_connection_use(&link->use)) {
-        return 0;
-    }
-    rtcp_session_depart(&socket->stream->session, next.size, &flight);
-    socket->in_flight = true;
+    no_pages = d.no_pages;
     rtcp_face_unlock(socket->face);
-    n = send(link->use.fd, next.data, next.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    n = rtcp_pages_write(link->use.fd, &d.ring, d.offset, d.bytes, &no_pages);
     error = errno;
     pthread_mutex_lock(&socket->face->lock);
-    socket->in_flight = false;
-    if (socket->stream != NULL) {
-        rtcp_session_landed(&socket->stream->session, &flight, n > 0 ? (size_t)n : 0);
-    }
+    land(socket, &d, n, no_pages && !d.no_pages);
     if (n < 0 && error != EAGAIN && error != EINTR) {
         rtcp_shared_link_broke(link, error, "writing failed");
         n = BASE_E_CLOSED;
@@ -83,7 +132,7 @@ bool rtcp_shared_link_send(struct rtcp_socket *socket, bool is_control)
         int64_t n;
 
         rtcp_writer_look(writer);
-        n = send_once(socket);
+        n = send_once(socket, is_control);
         if (n == BASE_E_AGAIN) {
             if ((rtcp_writer_blocked(writer, true) & RTCP_ORDER_CONTROL) != 0) {
                 rtcp_face_post(socket);
@@ -102,6 +151,14 @@ bool rtcp_shared_link_send(struct rtcp_socket *socket, bool is_control)
     }
 }
 
+void rtcp_socket_push(struct rtcp_socket *socket)
+{
+    if (socket->stream != NULL && socket->stream->flush_at != 0) {
+        socket->stream->flush_at = 0;
+        (void)rtcp_shared_link_send(socket, false);
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------ calls */
 
 /* Why nothing can be taken, or 0. */
@@ -115,15 +172,25 @@ static int send_status(const struct rtcp_socket *socket, base_time now)
     return status;
 }
 
-/* Lets the ring grow, if nobody reads it: its bytes move. Also for a stream that has turned its ring over a few times
- * without filling it: a small ring asks for many acknowledgements, and each wakes two control threads. */
+/* Lets the ring grow, if nobody reads it: its bytes move. */
 static void grow_ring(struct rtcp_socket *socket, base_time now, size_t size)
 {
-    struct rtcp_session *s = &socket->stream->session;
-    bool is_busy = s->out.upto - s->opt.first_offset > TURNS * s->out.size;
-
     if (!socket->in_flight) {
-        rtcp_session_grow(s, now, is_busy && size < s->out.size ? s->out.size : size);
+        rtcp_session_grow(&socket->stream->session, now, size);
+    }
+}
+
+/* Sends the bytes just taken, `size` of them, or leaves them to wait for more: then the control thread sends them in
+ * time. It looks early where it has reason to, so a stream of small writes asks it once in that time. */
+static void send_or_wait(struct rtcp_socket *socket, base_time now, size_t size)
+{
+    struct rtcp_stream *stream = socket->stream;
+    bool is_alone = stream->flush_at != 0 || stream->session.out.upto - stream->session.written <= size;
+
+    if (!is_alone || !rtcp_stream_may_wait(stream, now)) { /* bytes that are due take them along */
+        (void)rtcp_shared_link_send(socket, false);
+    } else if (!stream->is_armed || stream->armed > stream->flush_at) {
+        rtcp_face_post(socket);
     }
 }
 
@@ -143,11 +210,13 @@ static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
                                     (struct base_bytes){bytes.data + taken, bytes.size - taken});
             if (n > 0) {
                 taken += (size_t)n;
-                (void)rtcp_shared_link_send(socket, false);
+                send_or_wait(socket, now, (size_t)n);
             }
             rtcp_socket_settle(socket, now);
         }
-        if (n == BASE_E_AGAIN && !socket->is_nonblocking) {
+        if (n == BASE_E_AGAIN && socket->stream != NULL && socket->stream->flush_at != 0) {
+            rtcp_socket_push(socket); /* nothing more can come; and look again: the lock was given back */
+        } else if (n == BASE_E_AGAIN && !socket->is_nonblocking) {
             (void)rtcp_face_wait(socket->face, &socket->writable, socket->write_deadline);
         } else if (n < 0) {
             return taken > 0 ? (int64_t)taken : n;
@@ -193,6 +262,7 @@ int rtcp_socket_flush(struct rtcp_socket *socket)
     if (!rtcp_face_lock(socket->face)) {
         return BASE_E_CLOSED;
     }
+    rtcp_socket_push(socket);
     for (;;) {
         status = send_status(socket, base_clock_now());
         if (status < 0 || socket->stream->session.out.first == socket->stream->session.out.upto) {

@@ -124,8 +124,7 @@ void rtcp_stream_set_user(struct rtcp_stream *stream, void *user)
     stream->user = user;
 }
 
-/* Whether few bytes wait, and not for long: more may come. */
-static bool may_wait(struct rtcp_stream *stream, base_time now)
+bool rtcp_stream_may_wait(struct rtcp_stream *stream, base_time now)
 {
     const struct rtcp_session *s = &stream->session;
 
@@ -135,7 +134,6 @@ static bool may_wait(struct rtcp_stream *stream, base_time now)
     }
     if (stream->flush_at == 0) {
         stream->flush_at = now + stream->coalesce;
-        rtcp_stream_arm(stream, now);
     }
     return now < stream->flush_at;
 }
@@ -149,7 +147,12 @@ static bool is_calm(const struct rtcp_stream *stream, base_time now)
 /* After bytes were taken in: write them now, look at timers only when something is to be said. */
 static void push(struct rtcp_stream *stream, base_time now)
 {
-    if (stream->session.pending_count == 0 && may_wait(stream, now)) {
+    bool is_first = stream->flush_at == 0;
+
+    if (stream->session.pending_count == 0 && rtcp_stream_may_wait(stream, now)) {
+        if (is_first) {
+            rtcp_stream_arm(stream, now);
+        }
         return;
     }
     stream->flush_at = 0;

@@ -366,6 +366,9 @@ BASE_MUST_USE int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const stru
                                       const char *names, const struct rtcp_stream_options *options,
                                       const struct rtcp_stream_callbacks *callbacks, void *user,
                                       struct rtcp_stream **ret_stream);
+/* Whether the bytes that wait are few, and have time: more may come. Says until when in flush_at, and leaves it to the
+ * caller that a timer looks then. */
+bool rtcp_stream_may_wait(struct rtcp_stream *stream, base_time now);
 
 /* ------------------------------------------------------------------------------------------------ blocking_link.c */
 

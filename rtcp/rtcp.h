@@ -198,9 +198,10 @@ struct rtcp_stream_options {
     uint32_t ring_max;        /* of an automatic ring: RTCP_RING_MIN .. RTCP_RING_MAX, default 8 MiB */
     uint32_t acks;            /* how often the peer is to acknowledge while a ring fills: 1 .. 16, default 4; half as
                                  often by an automatic ring that has held everything so far */
-    base_time coalesce;       /* event-driven face: small writes wait for more, until 16 KiB are together, at most this
-                                 long (BASE_MS(1) is sensible, BASE_S(1) the most), or until rtcp_flush, rtcp_recv,
-                                 rtcp_shutdown or rtcp_close; default 0: every write leaves at once */
+    base_time coalesce;       /* small writes wait for more, until 16 KiB are together, at most this long (BASE_MS(1) is
+                                 sensible, BASE_S(1) the most), or until rtcp_flush, rtcp_recv, rtcp_shutdown or
+                                 rtcp_close; default 0: every write leaves at once. In the blocking face see
+                                 rtcp_socket_send */
     bool sendfile;            /* large writes go by sendfile from the ring's pages, where the kernel can, instead of a
                                  copy; default off: measure, it pays on few machines. PROTOCOL.md "Pages" */
     bool no_early_data;       /* client: send nothing before the server accepted */

@@ -164,7 +164,9 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
     }
     settle_confirmation(stream);
     flush_datagram(stream, rtcp_session_is_fin_due(&stream->session)); /* a HALF_CLOSE or CLOSE goes before the FIN */
-    stream->flush_at = 0;
+    if (stream->share == NULL || stream->flush_at <= now) {
+        stream->flush_at = 0; /* what threads wrote keeps its time: this may be their call to arm the timer */
+    }
     if (stream->live != NULL && stream->live->state == RTCP_LINK_STREAM && !ev_is_active(&stream->live->writer)) {
         if (!rtcp_link_flush(stream->live, now)) {
             while (rtcp_session_poll(&stream->session, &e)) {

@@ -28,8 +28,9 @@ static const char help[] =
     "                       A..B for steps of four (rr: 1, stream: 8k; not for crr)\n"
     "  --pairs N            rounds, 1 to 1024 (15)\n"
     "  --seconds S          of each run (1)\n"
-    "  --against WHAT       tcp; more: plain TCP with MSG_MORE, where the kernel gathers small messages (stream, face\n"
-    "                       event); none: robust TCP alone (tcp)\n"
+    "  --against WHAT       tcp; more: plain TCP with MSG_MORE, where the kernel gathers small messages (stream); "
+    "none:\n"
+    "                       robust TCP alone (tcp)\n"
     "  --no-noise           without the second run of plain TCP\n"
     "  --noise              plain TCP against plain TCP only\n"
     "\n"
@@ -37,6 +38,7 @@ static const char help[] =
     "  --face FACE          event: a loop and callbacks on both sides; blocking: threads (event)\n"
     "  --ring N             bytes kept for resending, 4k to 1G (grows by itself)\n"
     "  --acks N             how often the peer acknowledges while a ring fills, 1 to 16 (4)\n"
+    "  --coalesce           small messages wait for more, 1 ms at most\n"
     "  --sendfile           large writes go by sendfile from the ring's pages\n"
     "  --paper              the paper's buffer: 16 KiB, acknowledged each 8 KiB\n"
     "  --pin CPU,CPU        the server on the first processor, the client on the second\n"
@@ -339,8 +341,8 @@ static int check(struct perf_options *o, bool has_test)
     if (o->test == PERF_CRR && o->sizes > 0) {
         return usage("has sizes of its own", "--test crr");
     }
-    if (o->more && (o->test != PERF_STREAM || o->face != &perf_event)) {
-        return usage("only with --test stream --face event", "--against more");
+    if (o->more && o->test != PERF_STREAM) {
+        return usage("only with --test stream", "--against more");
     }
     if (o->admin != NULL && o->face != &perf_event) {
         return usage("only with --face event", "--admin");

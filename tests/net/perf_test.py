@@ -75,7 +75,9 @@ def test_robust_tcp_alone_and_without_noise():
 
 
 def test_plain_tcp_that_gathers_small_messages():
-    assert shape("stream", "--size", 64, "--against", "more")["against"] == "tcp with MSG_MORE"
+    for face in ("event", "blocking"):
+        of = shape("stream", "--size", 64, "--coalesce", "--against", "more", "--face", face)
+        assert of["against"] == "tcp with MSG_MORE" and of["coalesce"] is True
 
 
 def test_the_buffer_of_the_paper():

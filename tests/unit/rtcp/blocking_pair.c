@@ -10,12 +10,25 @@
 
 int blocking_pair_setup(void **state)
 {
-    struct blocking_pair *p = calloc(1, sizeof *p);
+    struct rtcp_stream_options o;
 
+    rtcp_stream_options_default(&o);
+    return blocking_pair_setup_with(state, &o);
+}
+
+int blocking_pair_setup_with(void **state, const struct rtcp_stream_options *o)
+{
+    struct blocking_pair *p = calloc(1, sizeof *p);
+    struct rtcp_listen_options listen;
+    struct rtcp_socket_options connect;
+
+    rtcp_listen_options_default(&listen);
+    rtcp_socket_options_default(&connect);
+    listen.stream = connect.stream = *o;
     assert_non_null(p);
-    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &p->listener), 0);
+    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", &listen, &p->listener), 0);
     rtcp_socket_address(p->listener, p->address);
-    assert_int_equal(rtcp_socket_connect(p->address, NULL, BLOCKING_PAIR_LONG, &p->client), 0);
+    assert_int_equal(rtcp_socket_connect(p->address, &connect, BLOCKING_PAIR_LONG, &p->client), 0);
     assert_int_equal(rtcp_socket_set_read_deadline(p->listener, BLOCKING_PAIR_LONG), 0);
     assert_int_equal(rtcp_socket_accept(p->listener, &p->server), 0);
     *state = p;

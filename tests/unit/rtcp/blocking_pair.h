@@ -18,6 +18,8 @@ struct blocking_pair {
 
 /* For cmocka: the pair becomes the state. */
 int blocking_pair_setup(void **state);
+/* ... both sides with these options. */
+int blocking_pair_setup_with(void **state, const struct rtcp_stream_options *o);
 int blocking_pair_teardown(void **state);
 
 /* The whole text goes, the whole text comes. */

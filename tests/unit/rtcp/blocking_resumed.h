@@ -1,7 +1,8 @@
 /* A pair of sockets whose stream was resumed before the test begins: what holds over a first connection holds over a
  * resumed one.
  *
- * Owns      the replacing of connections, and the argument of a program that says how often.
+ * Owns      the replacing of connections, and the arguments of a program: how often (0), and "options" for streams that
+ *           coalesce small writes and send large ones by sendfile, which no case may notice.
  * Relies on blocking_pair.h, blocking_caller.h, cmocka.
  * Not here  what is tested.
  */
@@ -21,7 +22,10 @@
 
 int blocking_resumed_setup(void **state);
 
-/* Runs a program's cases; its argument says how often each pair is resumed first (0). */
+/* Lets the client's stream have another connection, and returns when it has. */
+void blocking_resumed_replace(struct rtcp_socket *client);
+
+/* Runs a program's cases, with its arguments. */
 int blocking_resumed_run(const char *name, struct CMUnitTest *tests, size_t count, int argc, char **argv);
 
 #endif

@@ -82,19 +82,28 @@ static void *read_all(void *argument)
     return NULL;
 }
 
-static void dial(struct rtcp_socket *listener, const char *address, uint32_t ring, struct rtcp_socket **client,
-                 struct rtcp_socket **server)
+static struct rtcp_stream_options with_ring(uint32_t ring)
+{
+    struct rtcp_stream_options o;
+
+    rtcp_stream_options_default(&o);
+    o.ring = ring;
+    return o;
+}
+
+static void dial(struct rtcp_socket *listener, const char *address, struct rtcp_stream_options o,
+                 struct rtcp_socket **client, struct rtcp_socket **server)
 {
     struct rtcp_socket_options options;
 
     rtcp_socket_options_default(&options);
-    options.stream.ring = ring;
+    options.stream = o;
     options.wait_accepted = true;
     assert_int_equal(rtcp_socket_connect(address, &options, LONG, client), 0);
     assert_int_equal(rtcp_socket_accept(listener, server), 0);
 }
 
-static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, uint32_t ring)
+static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, struct rtcp_stream_options o)
 {
     struct rtcp_socket *listener, *client, *server;
     struct side writer[2] = {{.total = total, .piece = piece}, {.total = total, .piece = piece + 13}};
@@ -105,11 +114,11 @@ static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, ui
     struct cutter r;
 
     rtcp_listen_options_default(&options);
-    options.stream.ring = ring;
+    options.stream = o;
     assert_int_equal(rtcp_socket_listen("127.0.0.1:0", &options, &listener), 0);
     rtcp_socket_address(listener, address);
     cutter_begin(&r, address, cut_after);
-    dial(listener, r.address, ring, &client, &server);
+    dial(listener, r.address, o, &client, &server);
     writer[0].socket = reader[0].socket = client;
     writer[1].socket = reader[1].socket = server;
     for (int i = 0; i < 2; i++) {
@@ -143,19 +152,37 @@ static void through_a_storm(unsigned cut_after, uint64_t total, size_t piece, ui
 static void bytes_survive_many_cuts(void **state)
 {
     (void)state;
-    through_a_storm(300000, (uint64_t)scale() * (16u << 20), 16384, 65536);
+    through_a_storm(300000, (uint64_t)scale() * (16u << 20), 16384, with_ring(65536));
 }
 
 static void bytes_survive_cuts_with_a_large_ring(void **state)
 {
     (void)state;
-    through_a_storm(2000000, (uint64_t)scale() * (32u << 20), 100000, 1u << 20);
+    through_a_storm(2000000, (uint64_t)scale() * (32u << 20), 100000, with_ring(1u << 20));
+}
+
+static void bytes_in_pages_survive_cuts(void **state)
+{
+    struct rtcp_stream_options o = with_ring(1u << 20);
+
+    (void)state;
+    o.sendfile = true;
+    through_a_storm(2000000, (uint64_t)scale() * (32u << 20), 100000, o);
 }
 
 static void small_messages_survive_cuts(void **state)
 {
     (void)state;
-    through_a_storm(4000, (uint64_t)scale() * (192u << 10), 61, 4096);
+    through_a_storm(4000, (uint64_t)scale() * (192u << 10), 61, with_ring(4096));
+}
+
+static void small_messages_that_wait_for_more_survive_cuts(void **state)
+{
+    struct rtcp_stream_options o = with_ring(65536);
+
+    (void)state;
+    o.coalesce = BASE_MS(1);
+    through_a_storm(20000, (uint64_t)scale() * (512u << 10), 61, o);
 }
 
 /* Writers of one socket at once: each message, as small as it is, lies in one piece. */
@@ -220,7 +247,7 @@ static void many_threads_read_and_write_one_socket_under_cuts(void **state)
     assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &listener), 0);
     rtcp_socket_address(listener, address);
     cutter_begin(&r, address, 50000);
-    dial(listener, r.address, 65536, &client, &server);
+    dial(listener, r.address, with_ring(65536), &client, &server);
     for (int i = 0; i < READERS; i++) {
         reader[i] = (struct reader){.socket = server, .sum = sum};
         assert_int_equal(pthread_create(&reader[i].thread, NULL, read_marked, &reader[i]), 0);
@@ -342,7 +369,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_survive_many_cuts),
         cmocka_unit_test(bytes_survive_cuts_with_a_large_ring),
+        cmocka_unit_test(bytes_in_pages_survive_cuts),
         cmocka_unit_test(small_messages_survive_cuts),
+        cmocka_unit_test(small_messages_that_wait_for_more_survive_cuts),
         cmocka_unit_test(many_threads_read_and_write_one_socket_under_cuts),
         cmocka_unit_test(streams_come_and_go_under_cuts),
     };
