@@ -14,6 +14,7 @@
 #include "tests/sim/talks.h"
 #include "tests/sim/talks_drain.h"
 #include "tests/sim/talks_judge.h"
+#include "tests/sim/talks_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,8 +33,6 @@ struct sim_arena_stats sim_arena_stats;
 
 static struct {
     uint64_t first_offset;
-    uint8_t key[32];
-    bool has_key;
 } a;
 
 void __real_rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
@@ -70,13 +69,21 @@ static struct rtcp_endpoint *open_endpoint(int node)
     rtcp_endpoint_options_default(&o);
     o.streams_max = 256;
     o.trace = (struct base_trace){&node_numbers[node], on_event};
-    if (a.has_key) {
-        o.key = a.key;
-        o.key_size = sizeof a.key;
-        o.key_id = 7;
-    }
+    talks_keys_options(node, &o);
     CHECK(rtcp_endpoint_open(sim.current->loop, &o, &talks.endpoint[node]) == 0);
     return talks.endpoint[node];
+}
+
+/* Another program on a client's machine, which holds a wrong key. */
+static void open_wrong_one(int node)
+{
+    struct rtcp_endpoint_options o;
+
+    rtcp_endpoint_options_default(&o);
+    o.trace = (struct base_trace){&node_numbers[node], on_event};
+    if (talks_keys_are_wrong(&o)) {
+        CHECK(rtcp_endpoint_open(sim.current->loop, &o, &talks.wrong[node]) == 0);
+    }
 }
 
 static void start_server(void *object, uint64_t number)
@@ -103,6 +110,7 @@ static void start_client(void *object, uint64_t number)
     (void)object;
     (void)number;
     (void)open_endpoint(sim.current->id);
+    open_wrong_one(sim.current->id);
 }
 
 static void start(int node)
@@ -202,6 +210,7 @@ static void close_endpoint(void *object, uint64_t number)
 {
     (void)object;
     rtcp_endpoint_close(talks.endpoint[number]);
+    rtcp_endpoint_close(talks.wrong[number]);
 }
 
 /* B3: a process that closed its endpoint holds nothing any more. */
@@ -237,8 +246,6 @@ static void run(unsigned faults, int members)
     talks.ring[TALK_SERVER] = 4096u << sim_below(7);
     a.first_offset = offsets[sim_below(sizeof offsets / sizeof offsets[0])];
     talks.is_automatic = sim_chance(500);
-    a.has_key = sim_chance(400);
-    memset(a.key, (int)sim_below(256), sizeof a.key);
     talks.calm_at = sim.now + STORM;
     if (sim_chance(150)) {
         talks.is_long = true;
@@ -246,6 +253,7 @@ static void run(unsigned faults, int members)
         talks.calm_at = sim.now + LONG_STORM;
         sim_faults.lasting = BASE_S(50);
     }
+    talks_keys_begin(SERVERS, SERVERS + CLIENTS);
     for (int i = 0; i < SERVERS + CLIENTS; i++) {
         start(i);
     }

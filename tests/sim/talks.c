@@ -11,6 +11,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
 #include "tests/sim/talks_drain.h"
+#include "tests/sim/talks_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +89,9 @@ static void send_some(struct talk *t, int side)
     if (info.unacknowledged > talks.ring[side]) {
         sim_fail("C4 bounded buffer", "stream %llx side %d holds %llu bytes in a ring of %u",
                  (unsigned long long)t->key, side, (unsigned long long)info.unacknowledged, talks.ring[side]);
+    }
+    if (t->has_wrong_key && (info.id != 0 || info.peer_incarnation != 0)) {
+        sim_fail("K only holders learn", "stream %llx knows its peer without the key", (unsigned long long)t->key);
     }
     if (info.state != RTCP_DEAD && e->sent != info.sent) {
         sim_fail("C1", "stream %llx side %d sent %llu, the library counts %llu", (unsigned long long)t->key, side,
@@ -226,7 +230,9 @@ static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
                    (status == BASE_E_NEVER_CONFIRMED && may_be_unconfirmed(t, side)) ||
                    (status == BASE_E_REFUSED && side == TALK_CLIENT && t->may_be_refused && e->received == 0);
 
-    talks_drain_lost(unacknowledged);
+    if (!t->has_wrong_key) {
+        talks_drain_lost(unacknowledged);
+    }
     sim_trace("stream %llx side %d ended: %s, %llu unacknowledged", (unsigned long long)t->key, side,
               base_status_name(status), (unsigned long long)unacknowledged);
     sim_cover_event("stream", "ended", base_status_name(status));
@@ -236,6 +242,12 @@ static void ended(struct talk *t, int side, int status, uint64_t unacknowledged)
     if (!is_fine) {
         sim_fail("C5 ends only for a reason", "stream %llx side %d ended with %s, which did not happen",
                  (unsigned long long)t->key, side, base_status_name(status));
+    }
+    if (status == 0 && side == TALK_CLIENT) {
+        talks_keys_finished(t);
+    }
+    if (t->has_wrong_key && status == BASE_E_REFUSED) {
+        sim_cover_event("keys", "wrong", "refused");
     }
     if (status == 0 && unacknowledged != 0) {
         sim_fail("C2 complete", "stream %llx side %d ended well with %llu bytes unacknowledged",
@@ -343,6 +355,7 @@ static void anonymous_readable(void *user, struct rtcp_stream *stream)
         sim_fail("C6 one stream", "stream %llx was accepted twice by one process", (unsigned long long)key);
         return;
     }
+    talks_keys_accepted(who->node, t);
     t->end[TALK_SERVER] = (struct talk_end){.stream = stream,
                                             .node = who->node,
                                             .life = sim.node[who->node].life,
@@ -390,7 +403,9 @@ static void draw(struct talk *t, int node, int server, struct rtcp_stream_option
         t->end[TALK_CLIENT].quiet_until = base_time_min(sim.now + sim_below(BASE_S(80)), talks.calm_at);
         t->goes_dark = talks.may_go_dark && sim_chance(400);
     }
-    t->may_be_refused = sim_chance(50);
+    t->has_wrong_key = talks.wrong[node] != NULL && sim_chance(80);
+    t->generation = t->has_wrong_key ? -1 : talks_keys_current(node);
+    t->may_be_refused = t->has_wrong_key || sim_chance(50);
     o->retry_refused = !t->may_be_refused;
     o->no_early_data = sim_chance(300);
     o->early_data_with_key = sim_chance(500);
@@ -421,8 +436,9 @@ void talks_open(int server, int port)
     snprintf(name, sizeof name, "s%d", server);
     o.service = name;
     snprintf(address, sizeof address, "10.0.0.%d:%d", server + 1, port);
-    status = rtcp_connect(talks.endpoint[node], address, &o, &client_calls, t, &t->end[TALK_CLIENT].stream);
-    if ((status == BASE_E_CLOSED) != talks_drain_is_on(node)) {
+    status = rtcp_connect(t->has_wrong_key ? talks.wrong[node] : talks.endpoint[node], address, &o, &client_calls, t,
+                          &t->end[TALK_CLIENT].stream);
+    if ((status == BASE_E_CLOSED) != (talks_drain_is_on(node) && !t->has_wrong_key)) {
         sim_fail("D drain", "node %d opens a stream: %s", node, base_status_name(status));
     }
     if (status == 0) {

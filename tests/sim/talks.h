@@ -38,6 +38,8 @@ struct talk {
     struct talk_end end[2];
     base_time began;
     bool may_be_refused;
+    bool has_wrong_key;
+    int generation;   /* of the key that it was opened with; -1: none, or a wrong one */
     bool goes_dark;   /* when it is accepted the network fails for so long that its server forgets it */
     uint32_t binding; /* the address its client had behind its NAT at first */
     uint64_t answer;  /* 0, or its client sends the second half only when it has read so many bytes */
@@ -46,6 +48,7 @@ struct talk {
 
 struct talks {
     struct rtcp_endpoint *endpoint[SIM_NODES_MAX]; /* of each process */
+    struct rtcp_endpoint *wrong[SIM_NODES_MAX];    /* a second one with a wrong key, or NULL */
     struct talk talk[TALKS_MAX];
     int count;
     uint32_t ring[2];

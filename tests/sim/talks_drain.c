@@ -45,7 +45,7 @@ static int left(int node, bool is_beginning, bool has_deadline)
         for (int side = 0; side < 2; side++) {
             struct talk_end *e = &talks.talk[i].end[side];
 
-            if (e->stream == NULL || e->node != node || !talks_is_alive(e)) {
+            if (e->stream == NULL || e->node != node || !talks_is_alive(e) || talks.talk[i].has_wrong_key) {
                 continue;
             }
             count++;
@@ -68,8 +68,12 @@ static void end_process(void *object, uint64_t life)
 {
     struct sim_node *node = object;
 
-    if (node->life != life || !node->is_up || node->is_paused) {
+    if (node->life != life || !node->is_up) {
         return; /* it was killed meanwhile */
+    }
+    if (node->is_paused) {
+        sim_at(sim.now + BASE_MS(100), end_process, node, life);
+        return;
     }
     sim_in_node(node, leave, NULL, (uint64_t)node->id);
     sim_node_kill(node, false);

@@ -3,8 +3,10 @@
 
 #include "rtcp/inside_loop.h"
 #include "tests/sim/arena.h"
+#include "tests/sim/cover.h"
 #include "tests/sim/net.h"
 #include "tests/sim/talks.h"
+#include "tests/sim/talks_keys.h"
 
 /* A server's end that nobody ever confirmed, on a connection that its kernel still believes in. Nothing may be asked of
  * an address that was never validated, so only the kernel can find out: after a quarter of an hour. */
@@ -22,6 +24,9 @@ static bool is_settled(const struct talk *t)
 
     if (!talks_is_alive(c) && !(c->is_over && c->status == 0)) {
         return true; /* the server keeps its end: nothing proves that the client is gone */
+    }
+    if (talks_keys_lock_out(t)) {
+        return true;
     }
     if (c->is_over && sim_net_rebound(c->node) != t->binding) {
         return true; /* it ended while cut off, and its NAT forgot it: the server lingers, it cannot ask anybody */
@@ -67,6 +72,9 @@ void talks_judge_liveness(base_time peace)
                          (unsigned long long)t->key, side, (unsigned long long)peer->received,
                          (unsigned long long)e->sent);
             }
+        }
+        if (talks_keys_lock_out(t)) {
+            sim_cover_event("keys", "locked out", NULL);
         }
         sim_arena_stats.finished += t->end[TALK_CLIENT].is_over && t->end[TALK_CLIENT].status == 0;
     }
