@@ -106,8 +106,8 @@ RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop, const struct
  *
  * To rotate: give all endpoints the new key beside the old one, then make it current everywhere, then take the old one
  * away, when nothing that was opened under it still waits to be accepted: that keeps its key, too, and is refused. A
- * server that is started again without the old key can prove nothing to a stream that lives under it: its client goes on
- * trying (on_evidence says RTCP_EVIDENCE_WRONG_PEER).
+ * server that is started again without the old key can prove nothing to a stream that lives under it: its client goes
+ * on trying (on_evidence says RTCP_EVIDENCE_WRONG_PEER).
  *
  *   keys     copied.
  *   returns  0; BASE_E_RANGE (a size, more than RTCP_KEYS_MAX, current, or too many keys that were taken away are still
