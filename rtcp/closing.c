@@ -253,6 +253,16 @@ static base_time orphan_due(const struct rtcp_session *s)
     return is_orphan ? base_time_add(rtcp_session_silent_since(s), s->opt.orphan_max) : BASE_NEVER;
 }
 
+/* ... and whose connection may have died without a word: one that lives comes back when it is taken away. */
+static base_time stray_due(const struct rtcp_session *s)
+{
+    bool is_limited = !s->opt.is_client && s->opt.orphan_max > 0 && s->opt.orphan_max != BASE_NEVER &&
+                      s->life == RTCP_LIFE_OPEN && s->is_confirmed && s->path == RTCP_PATH_ATTACHED &&
+                      s->trying == RTCP_TRY_REST;
+
+    return is_limited ? base_time_add(rtcp_session_silent_since(s), s->opt.orphan_max / 2) : BASE_NEVER;
+}
+
 /* The application gave the closing a deadline. */
 static base_time deadline_due(const struct rtcp_session *s)
 {
@@ -289,6 +299,8 @@ void rtcp_closing_expire(struct rtcp_session *s, base_time now)
         }
     } else if (now >= unproven_due(s)) {
         rtcp_path_lose(s, now, "nobody confirmed the opening and nothing moves");
+    } else if (now >= stray_due(s)) {
+        rtcp_path_lose(s, now, "its client is not heard of");
     } else if (now >= tell_due(s)) {
         s->tell_at = BASE_NEVER;
         s->tells_again = true; /* where datagrams do not get through, the RESUME's flags are our CLOSE */
@@ -306,6 +318,6 @@ base_time rtcp_closing_deadline(const struct rtcp_session *s)
 {
     base_time at = base_time_min(base_time_min(end_due(s), unconfirmed_due(s)), unproven_due(s));
 
-    return base_time_min(base_time_min(at, base_time_min(deadline_due(s), orphan_due(s))),
-                         base_time_min(unheard_due(s), tell_due(s)));
+    at = base_time_min(at, base_time_min(deadline_due(s), base_time_min(orphan_due(s), stray_due(s))));
+    return base_time_min(at, base_time_min(unheard_due(s), tell_due(s)));
 }

@@ -214,7 +214,8 @@ struct rtcp_stream_options {
     base_time idle_passivate; /* let the connection go after so long without use (rtcp_passivate): BASE_S(1) ..;
                                  default BASE_NEVER: not by itself */
     base_time orphan_max; /* server: a stream whose client was not heard of for so long is ended, with BASE_E_EXPIRED
-                             here and BASE_E_RESET there, should it come back: BASE_S(60) ..; default BASE_NEVER:
+                             here and BASE_E_RESET there, should it come back: BASE_S(60) ..; after half of it its
+                             connection is let go, so that a client that lives comes back. Default BASE_NEVER:
                              it is kept as long as the application holds it */
     base_time linger_max; /* background closing without contact ends after this: default 10 min, not 0 */
     const char *service;  /* client: the service name expected; NULL takes any at first and keeps what it found */

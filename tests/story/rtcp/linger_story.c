@@ -204,6 +204,53 @@ static void an_orphan_of_a_limited_server_ends_and_its_client_hears_the_truth(vo
     duo_close(&d);
 }
 
+/* The power fails: nobody tells the server that this connection is over, and an idle one is never missed by the kernel.
+ */
+static void an_orphan_on_a_silently_dead_connection_ends_too(void **state)
+{
+    struct duo_options o;
+    struct duo_stream *s;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    o.orphan_max = BASE_S(120);
+    duo_pair(&d, &o);
+    duo_run(&d, BASE_MS(20));
+    duo_block_tcp(&d, true);
+    duo_block_udp(&d, true);
+    s = duo_server(&d);
+    duo_run(&d, BASE_S(110));
+    assert_false(s->is_closed);
+    duo_run(&d, BASE_S(20));
+
+    assert_true(s->is_closed);
+    assert_int_equal(s->status, BASE_E_EXPIRED);
+    duo_close(&d);
+}
+
+/* Clients that live are kept: by their answers, or, where no datagram gets through, because they come back. */
+static void idle_clients_of_a_limited_server_are_kept(void **state)
+{
+    (void)state;
+    for (int is_blocked = 0; is_blocked < 2; is_blocked++) {
+        struct duo_options o;
+        struct duo d;
+
+        duo_options_default(&o);
+        o.orphan_max = BASE_S(60);
+        duo_pair(&d, &o);
+        duo_block_udp(&d, is_blocked == 1);
+        duo_run(&d, BASE_S(3600));
+        assert_false(duo_server(&d)->is_closed);
+        DUO_TRUE(&d, is_blocked == 1 || duo_server(&d)->session.connections == 1);
+        duo_send(duo_client(&d), 5000);
+        duo_deliver(&d, BASE_S(15));
+        duo_block_udp(&d, false);
+        duo_end(&d);
+    }
+}
+
 /* A passive client is no orphan as long as its route is alive; when it is gone, its session goes like any other. */
 static void passive_clients_are_heard_of_on_their_route(void **state)
 {
@@ -289,6 +336,8 @@ int main(void)
         cmocka_unit_test(for_ever_means_until_the_last_byte),
         cmocka_unit_test(an_orphan_is_kept_unless_the_option_says_otherwise),
         cmocka_unit_test(an_orphan_of_a_limited_server_ends_and_its_client_hears_the_truth),
+        cmocka_unit_test(an_orphan_on_a_silently_dead_connection_ends_too),
+        cmocka_unit_test(idle_clients_of_a_limited_server_are_kept),
         cmocka_unit_test(passive_clients_are_heard_of_on_their_route),
         cmocka_unit_test(a_replacement_that_is_asked_for_breaks_nothing),
         cmocka_unit_test(a_replacement_of_a_lost_connection_is_an_attempt_at_once),
