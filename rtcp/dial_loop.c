@@ -17,13 +17,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Shared by the loop's thread and the one that looks up; whoever is last frees it. */
-struct lookup {
+/* Shared by the loop's thread and the one that looks up. It belongs to the loop's until the endpoint goes: threads that
+ * nobody waits for any more are threads, too, and count. */
+struct rtcp_lookup {
+    struct rtcp_lookup *next; /* in the endpoint's list of those that nobody waits for */
     pthread_mutex_t lock;
     struct ev_loop *loop;
     ev_async *done; /* NULL: nobody waits any more */
     bool is_done;
-    int status; /* count, or why there are none */
+    bool is_left; /* the endpoint is gone: the thread frees it */
+    int status;   /* count, or why there are none */
     struct rtcp_address address[RTCP_ADDRESSES_MAX];
     char text[];
 };
@@ -43,7 +46,7 @@ struct rtcp_dial {
     struct rtcp_link *race[RTCP_RACE_MAX];
     ev_timer stagger;
 
-    struct lookup *lookup; /* under way */
+    struct rtcp_lookup *lookup; /* under way */
     ev_async looked_up;
     base_time looked_at;
     bool is_unknown;               /* the first lookup said that there is no such host */
@@ -71,7 +74,7 @@ static void note_failure(struct rtcp_dial *d, int evidence)
 
 /* ------------------------------------------------------------------------------------------------ names */
 
-static void lookup_free(struct lookup *l)
+static void lookup_free(struct rtcp_lookup *l)
 {
     pthread_mutex_destroy(&l->lock);
     free(l);
@@ -79,27 +82,27 @@ static void lookup_free(struct lookup *l)
 
 static void *look_up(void *argument)
 {
-    struct lookup *l = argument;
+    struct rtcp_lookup *l = argument;
     struct rtcp_address address[RTCP_ADDRESSES_MAX];
     int status = rtcp_address_look_up(l->text, 0, address);
-    bool is_last;
+    bool is_left;
 
     pthread_mutex_lock(&l->lock);
     l->status = status;
     base_copy(l->address, address, sizeof address);
     l->is_done = true;
-    is_last = l->done == NULL;
-    if (!is_last) {
+    is_left = l->is_left;
+    if (l->done != NULL) {
         ev_async_send(l->loop, l->done);
     }
     pthread_mutex_unlock(&l->lock);
-    if (is_last) {
+    if (is_left) {
         lookup_free(l);
     }
     return NULL;
 }
 
-static bool start_thread(struct lookup *l)
+static bool start_thread(struct rtcp_lookup *l)
 {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -116,15 +119,60 @@ static bool start_thread(struct lookup *l)
     return is_started;
 }
 
+/* Whether its thread is through with it; if not, and is_leaving, the thread frees it. */
+static bool is_over(struct rtcp_lookup *l, bool is_leaving)
+{
+    bool is_done;
+
+    pthread_mutex_lock(&l->lock);
+    is_done = l->is_done;
+    l->is_left = is_leaving;
+    pthread_mutex_unlock(&l->lock);
+    return is_done;
+}
+
+/* Frees those that nobody waits for and that are over. */
+static void reap(struct rtcp_endpoint *endpoint)
+{
+    struct rtcp_lookup **at = &endpoint->left_lookups;
+
+    while (*at != NULL) {
+        struct rtcp_lookup *l = *at;
+
+        if (is_over(l, false)) {
+            *at = l->next;
+            endpoint->lookups--;
+            lookup_free(l);
+        } else {
+            at = &l->next;
+        }
+    }
+}
+
+void rtcp_dial_leave_lookups(struct rtcp_endpoint *endpoint)
+{
+    while (endpoint->left_lookups != NULL) {
+        struct rtcp_lookup *l = endpoint->left_lookups;
+
+        endpoint->left_lookups = l->next;
+        if (is_over(l, true)) {
+            lookup_free(l);
+        }
+    }
+}
+
 /* One lookup at a time, and not too often. */
 static void want_lookup(struct rtcp_dial *d, base_time now)
 {
     struct ev_loop *loop = d->stream->endpoint->loop;
     size_t size = strlen(d->names) + 1;
-    struct lookup *l;
+    struct rtcp_lookup *l;
 
-    if (size == 1 || d->lookup != NULL || d->stream->endpoint->lookups >= RTCP_LOOKUPS_MAX ||
-        (d->looked_at != 0 && now < d->looked_at + RTCP_LOOKUP_GAP)) {
+    if (size == 1 || d->lookup != NULL || (d->looked_at != 0 && now < d->looked_at + RTCP_LOOKUP_GAP)) {
+        return;
+    }
+    reap(d->stream->endpoint);
+    if (d->stream->endpoint->lookups >= RTCP_LOOKUPS_MAX) {
         return;
     }
     l = calloc(1, sizeof *l + size);
@@ -146,25 +194,23 @@ static void want_lookup(struct rtcp_dial *d, base_time now)
     d->looked_at = now;
 }
 
-/* Takes the result, or leaves it to the thread. */
+/* The result was taken, or nobody wants it any more. */
 static void end_lookup(struct rtcp_dial *d)
 {
-    struct lookup *l = d->lookup;
-    bool is_done;
+    struct rtcp_endpoint *endpoint = d->stream->endpoint;
+    struct rtcp_lookup *l = d->lookup;
 
     if (l == NULL) {
         return;
     }
-    ev_async_stop(d->stream->endpoint->loop, &d->looked_up);
-    d->stream->endpoint->lookups--;
+    ev_async_stop(endpoint->loop, &d->looked_up);
     d->lookup = NULL;
     pthread_mutex_lock(&l->lock);
-    is_done = l->is_done;
     l->done = NULL;
     pthread_mutex_unlock(&l->lock);
-    if (is_done) {
-        lookup_free(l);
-    }
+    l->next = endpoint->left_lookups;
+    endpoint->left_lookups = l;
+    reap(endpoint);
 }
 
 static void on_looked_up(struct ev_loop *loop, ev_async *w, int events)

@@ -414,6 +414,7 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
         endpoint->listeners->is_open = false;
         rtcp_listener_free(endpoint->listeners);
     }
+    rtcp_dial_leave_lookups(endpoint);
     rtcp_courier_close_all(endpoint);
     rtcp_hints_close(endpoint);
     rtcp_drain_stop(endpoint);

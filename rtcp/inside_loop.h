@@ -202,8 +202,9 @@ struct rtcp_endpoint {
     struct rtcp_control_port port[RTCP_PORTS_MAX];
     int port_count;
     struct rtcp_hints hints;
-    int lookups;          /* of names, under way */
-    uint16_t port_wanted; /* number of the first listening port; 0: none */
+    int lookups;                      /* of names, under way: threads */
+    struct rtcp_lookup *left_lookups; /* of them, those that nobody waits for any more */
+    uint16_t port_wanted;             /* number of the first listening port; 0: none */
 
     struct rtcp_courier *couriers; /* CONTROL connections of both roles */
     struct rtcp_courier *closed_couriers;
@@ -413,6 +414,8 @@ void rtcp_dial_connected(struct rtcp_link *link, base_time now, int error);
 void rtcp_dial_look(struct rtcp_stream *stream);
 /* It carries the session. */
 void rtcp_dial_attached(struct rtcp_stream *stream, const struct rtcp_link *link);
+/* The endpoint goes: threads that still look up free what they have. */
+void rtcp_dial_leave_lookups(struct rtcp_endpoint *endpoint);
 /* The first lookup said that there is no such host. */
 bool rtcp_dial_is_unknown(const struct rtcp_stream *stream);
 

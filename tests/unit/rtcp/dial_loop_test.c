@@ -4,6 +4,8 @@
 #include "rtcp/inside_loop.h"
 
 #include <ev.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +16,55 @@
 #include <cmocka.h>
 
 #define LIMIT_S 10.
+
+/* The linker puts this in the place of getaddrinfo(). */
+int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret);
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret);
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_held; /* names wait for an answer */
+    int begun, waiting;
+} resolver = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    if ((hints->ai_flags & AI_NUMERICHOST) == 0) {
+        pthread_mutex_lock(&resolver.lock);
+        resolver.begun++;
+        resolver.waiting++;
+        pthread_cond_broadcast(&resolver.changed);
+        while (resolver.is_held) {
+            pthread_cond_wait(&resolver.changed, &resolver.lock);
+        }
+        resolver.waiting--;
+        pthread_mutex_unlock(&resolver.lock);
+    }
+    return __real_getaddrinfo(host, port, hints, ret);
+}
+
+static void hold_names(bool is_held)
+{
+    pthread_mutex_lock(&resolver.lock);
+    resolver.is_held = is_held;
+    resolver.begun = is_held ? 0 : resolver.begun;
+    pthread_cond_broadcast(&resolver.changed);
+    pthread_mutex_unlock(&resolver.lock);
+}
+
+static int begun_names(int least)
+{
+    int begun;
+
+    pthread_mutex_lock(&resolver.lock);
+    while (resolver.begun < least) {
+        pthread_cond_wait(&resolver.changed, &resolver.lock);
+    }
+    begun = resolver.begun;
+    pthread_mutex_unlock(&resolver.lock);
+    return begun;
+}
 
 struct world {
     struct ev_loop *loop;
@@ -250,6 +301,35 @@ static void few_names_are_looked_up_at_once_and_the_others_wait(void **state)
     tear_down(&w);
 }
 
+/* Neither must streams that come and go while names are not answered: the threads of those that went still wait. */
+static void lookups_that_nobody_waits_for_count_until_they_end(void **state)
+{
+    const char *port;
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    port = strrchr(rtcp_listener_address(w.listener), ':') + 1;
+    hold_names(true);
+    for (int i = 0; i < 2 * RTCP_LOOKUPS_MAX; i++) {
+        assert_int_equal(dial(&w, "localhost:%s", port), 0);
+        rtcp_close(w.client, RTCP_LINGER_ABORT);
+        while (w.closed <= i) {
+            ev_run(w.loop, EVRUN_NOWAIT); /* nothing else will happen */
+        }
+    }
+    assert_int_equal(w.near->lookups, RTCP_LOOKUPS_MAX);
+    assert_int_equal(begun_names(RTCP_LOOKUPS_MAX), RTCP_LOOKUPS_MAX);
+
+    assert_int_equal(dial(&w, "localhost:%s", port), 0);
+    hold_names(false);
+    while (w.up_at == 0) {
+        ev_run(w.loop, EVRUN_ONCE);
+    }
+    assert_true(w.near->lookups < RTCP_LOOKUPS_MAX);
+    tear_down(&w);
+}
+
 /* The first attempt that had an address is the first attempt: with nobody there the opening is refused, also where the
  * lookup took longer than the attempts before. */
 static void a_late_lookup_of_a_host_where_nobody_listens_ends_the_opening(void **state)
@@ -277,8 +357,10 @@ static void an_endpoint_may_be_closed_while_a_name_is_looked_up(void **state)
         struct world w;
 
         set_up(&w);
+        hold_names(i % 2 == 0); /* it does, or it may */
         assert_int_equal(dial(&w, "localhost:%d", 1 + i), 0);
         tear_down(&w);
+        hold_names(false);
     }
 }
 
@@ -336,6 +418,7 @@ int main(void)
         cmocka_unit_test(what_is_found_while_another_address_is_tried_belongs_to_the_attempt),
         cmocka_unit_test(a_host_that_does_not_exist_ends_the_opening),
         cmocka_unit_test(few_names_are_looked_up_at_once_and_the_others_wait),
+        cmocka_unit_test(lookups_that_nobody_waits_for_count_until_they_end),
         cmocka_unit_test(a_late_lookup_of_a_host_where_nobody_listens_ends_the_opening),
         cmocka_unit_test(an_endpoint_may_be_closed_while_a_name_is_looked_up),
         cmocka_unit_test(lists_are_checked_when_they_are_given),
