@@ -113,7 +113,7 @@ void rtcp_path_lose(struct rtcp_session *s, base_time now, const char *why)
     } else if (rtcp_session_is_busy(s) || s->shut) {
         s->wake = s->live;
     } else {
-        s->is_passive = s->let_go == s->live && s->life == RTCP_LIFE_OPEN;
+        s->is_passive = s->let_go == s->live && s->life == RTCP_LIFE_OPEN && !s->peer_shut;
     }
     s->live = 0;
     s->mismatch_at = 0;

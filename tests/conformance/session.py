@@ -194,7 +194,8 @@ class Session:
             self.live = None
 
     def broke(self):
-        self.is_passive = not self.is_client and self.passive_heard == self.live_attempt and not self.waiting
+        is_let_go = self.passive_heard == self.live_attempt and self.peer_final is None
+        self.is_passive = not self.is_client and is_let_go and not self.waiting
         self.drop()
         self.breaks += not self.is_passive
 

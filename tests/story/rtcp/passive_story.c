@@ -176,6 +176,34 @@ static void bytes_take_the_wish_back(void **state)
 }
 
 /* Both at once: one lets go, the other has just sent. The bytes wake the client. */
+static bool server_has_no_connection(struct duo *d)
+{
+    return duo_server(d)->session.path == RTCP_PATH_DETACHED;
+}
+
+/* The client says PASSIVE, then its last bytes and their end: what breaks now is a break. Found by sim-explore-rtcp. */
+static void an_end_takes_the_wish_back(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    pair(&d);
+    passivate(duo_client(&d));
+    duo_block_tcp(&d, true);
+    duo_client(&d)->shut_after = true;
+    duo_send(duo_client(&d), 100);
+    duo_run(&d, BASE_MS(20));
+    assert_true(duo_is_attached(&d) && duo_server(&d)->session.peer_shut);
+    assert_true(duo_server(&d)->session.let_go == duo_server(&d)->session.live);
+    duo_cut(&d, duo_client(&d)->live->conn, DUO_CUT_FAR);
+    DUO_TRUE(&d, duo_until(&d, server_has_no_connection, BASE_S(1)));
+
+    assert_false(duo_server(&d)->session.is_passive);
+    duo_block_tcp(&d, false);
+    duo_deliver(&d, BASE_S(5));
+    duo_end(&d);
+}
+
 static void bytes_that_cross_the_letting_go_are_delivered(void **state)
 {
     (void)state;
@@ -446,6 +474,7 @@ int main(void)
         cmocka_unit_test(a_passive_stream_closes_in_order),
         cmocka_unit_test(nothing_is_let_go_while_bytes_are_under_way),
         cmocka_unit_test(bytes_take_the_wish_back),
+        cmocka_unit_test(an_end_takes_the_wish_back),
         cmocka_unit_test(bytes_that_cross_the_letting_go_are_delivered),
         cmocka_unit_test(any_message_may_be_lost_on_the_way),
         cmocka_unit_test(a_server_that_missed_the_letting_go_finds_out),
