@@ -454,6 +454,9 @@ static void on_wake(struct rtcp_session *s, base_time now, uint32_t attempt)
         rtcp_passive_used(s, now);
         return;
     }
+    if (s->opt.is_client && s->trying == RTCP_TRY_ASKING && attempt == s->attempt) {
+        s->woken = attempt; /* it overtook the answer */
+    }
     if (!s->opt.is_client || s->path == RTCP_PATH_DETACHED || attempt < s->live) {
         return; /* from before a newer connection (the model's WAKE without an attempt fails here) */
     }

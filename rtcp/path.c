@@ -49,6 +49,7 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
 {
     struct rtcp_pending *p;
     bool was_up = s->path != RTCP_PATH_DETACHED;
+    bool was_woken = s->woken == attempt;
 
     CHECK(s->path != RTCP_PATH_ATTACHED); /* frozen first, or lost: never two readable connections */
     if (s->live != 0) {
@@ -66,6 +67,7 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     s->must_replace = false;
     s->tells_again = false;
     s->wake = 0; /* a resume cancels WAKE */
+    s->woken = 0;
     rtcp_passive_attached(s, now);
     rtcp_pulse_attached(&s->pulse, now, from);
     p = rtcp_session_push(s, RTCP_EFFECT_ATTACH, attempt, 0);
@@ -81,6 +83,10 @@ void rtcp_path_attach(struct rtcp_session *s, base_time now, uint32_t attempt, u
     }
     s->told = s->received; /* the handshake told it */
     rtcp_control_choose(s, now);
+    if (was_woken) {
+        s->must_replace = true;
+        rtcp_path_replace(s, now, "the server asked for another connection before this one was known");
+    }
 }
 
 void rtcp_session_routed(struct rtcp_session *s, base_time now, struct rtcp_route *route)

@@ -221,8 +221,9 @@ struct rtcp_session {
     bool tells_again; /* client: complete, but the server may not know: one more handshake tells it */
     struct rtcp_reliable reliable;
     uint16_t next_message_id;
-    uint32_t wake; /* server: attempt to be replaced; 0: none */
-    int end;       /* status of the end */
+    uint32_t wake;  /* server: attempt to be replaced; 0: none */
+    uint32_t woken; /* client: attempt under way that the server, which has it, wants replaced already; 0: none */
+    int end;        /* status of the end */
 
     uint64_t acks_stale;
     uint64_t messages_dropped;
