@@ -288,9 +288,12 @@ static bool try_one(struct rtcp_dial *d, const struct rtcp_address *to)
 
 static void arm(struct rtcp_dial *d, base_time after)
 {
-    ev_timer_stop(d->stream->endpoint->loop, &d->stagger);
+    struct ev_loop *loop = d->stream->endpoint->loop;
+
+    ev_timer_stop(loop, &d->stagger);
+    ev_now_update(loop); /* a long callback: else its time would be taken from the wait */
     ev_timer_set(&d->stagger, (double)after / 1e9, 0.);
-    ev_timer_start(d->stream->endpoint->loop, &d->stagger);
+    ev_timer_start(loop, &d->stagger);
 }
 
 static void fail(struct rtcp_dial *d, base_time now)

@@ -1,6 +1,7 @@
 /* Tests of rtcp/base/ringmem_loop.h and clock_loop.h, against the real kernel. */
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/base/ringmem_loop.h"
+#include "tests/unit/base/scarce.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #define MIB (1u << 20)
@@ -127,16 +127,13 @@ static void a_ring_with_a_descriptor_gives_it_back(void **state)
 static void a_ring_keeps_no_descriptor_when_many_are_in_use(void **state)
 {
     int before = open_descriptors();
-    struct rlimit all;
-    struct rlimit few;
+    struct scarce scarce;
     struct base_ringmem ring;
 
     (void)state;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
-    few = (struct rlimit){.rlim_cur = (rlim_t)before, .rlim_max = all.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    scarce_begin(&scarce, 1);
     ring = take_pages(MIB);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    scarce_end(&scarce);
 
     assert_true(ring.is_mirrored);
     assert_int_equal(ring.handle, -1);

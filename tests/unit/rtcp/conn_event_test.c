@@ -436,7 +436,10 @@ static void on_everything(struct ev_loop *loop, ev_timer *w, int events)
     (void)events;
     assert_true(n > 0 || n == BASE_E_AGAIN);
     assert_true(status == 0 || status == BASE_E_AGAIN);
-    assert_int_equal(status == 0 ? rtcp_commit(stream, room.size / 100) : 0, 0);
+    if (status == 0) {
+        memset(room.data, 0, room.size / 100);
+        assert_int_equal(rtcp_commit(stream, room.size / 100), 0);
+    }
     assert_true(rtcp_room(stream) <= RING);
     n = rtcp_recv(caller->reader->stream, bytes, sizeof bytes);
     assert_true(n > 0 || n == BASE_E_AGAIN);

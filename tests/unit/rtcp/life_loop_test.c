@@ -2,6 +2,7 @@
  * is for an event and ends with a deadline; nothing sleeps.
  */
 #include "rtcp/rtcp.h"
+#include "tests/unit/base/scarce.h"
 #include "tests/unit/rtcp/pair.h"
 
 #include <ev.h>
@@ -12,7 +13,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -325,36 +325,18 @@ static void a_full_listener_names_the_oldest_orphan_and_takes_the_next_when_one_
     close_world(&w);
 }
 
-/* Leaves `spare` descriptors; returns the limit from before. */
-static struct rlimit leave_descriptors(int spare)
-{
-    struct rlimit before;
-    struct rlimit now;
-    int next = dup(0);
-
-    assert_true(next >= 0);
-    close(next);
-    for (int fd = next; fd < next + 64; fd++) {
-        assert_int_equal(fcntl(fd, F_GETFD), -1); /* no gaps: the limit is what is left */
-    }
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    now = before;
-    now.rlim_cur = (rlim_t)(next + spare);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
-    return before;
-}
-
 /* P43: without descriptors openings are refused for now, who comes back gets in, and nothing spins. */
 static void without_descriptors_those_that_come_back_get_in(void **state)
 {
-    struct rlimit before;
+    struct scarce scarce;
     unsigned turns;
     struct world w;
 
     (void)state;
+    scarce_needs_kernel();
     open_world(&w);
     (void)dial(&w);
-    before = leave_descriptors(1); /* one end of a connection */
+    scarce_begin(&scarce, 1); /* one end of a connection */
     turns = ev_iteration(w.pair.loop);
     (void)begin_small(&w);
     PAIR_UNTIL(&w.pair, full_refused(&w) >= 3);
@@ -365,7 +347,7 @@ static void without_descriptors_those_that_come_back_get_in(void **state)
     PAIR_UNTIL(&w.pair, pair_info(w.client[0].stream).connections >= 2);
     assert_true(ev_iteration(w.pair.loop) - turns < 1000);
 
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    scarce_end(&scarce);
     PAIR_UNTIL(&w.pair, w.accepted >= 2);
     assert_int_equal(w.client[0].down, 0);
     close_world(&w);
@@ -375,23 +357,25 @@ static void without_descriptors_those_that_come_back_get_in(void **state)
 static void a_silent_stranger_does_not_keep_the_last_descriptor(void **state)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int stranger = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    struct rlimit before;
+    struct scarce scarce;
     struct world w;
+    int stranger;
 
     (void)state;
+    scarce_needs_kernel();
+    stranger = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     open_world(&w);
     (void)dial(&w);
     at.sin_port = htons((uint16_t)strtol(strchr(rtcp_listener_address(w.pair.listener), ':') + 1, NULL, 10));
-    before = leave_descriptors(0);
+    scarce_begin(&scarce, 0);
     assert_int_equal(connect(stranger, (struct sockaddr *)&at, sizeof at), -1);
     ev_run(w.pair.loop, EVRUN_ONCE);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    before = leave_descriptors(1);
+    scarce_end(&scarce);
+    scarce_begin(&scarce, 1);
     assert_int_equal(rtcp_replace(w.client[0].stream), 0);
     PAIR_UNTIL(&w.pair, pair_info(w.client[0].stream).connections >= 2);
 
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    scarce_end(&scarce);
     close(stranger);
     close_world(&w);
 }
