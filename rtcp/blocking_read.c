@@ -156,7 +156,7 @@ static int64_t read_link(struct rtcp_socket *socket, struct rtcp_shared_link *li
     pthread_mutex_lock(&socket->face->lock);
     socket->reading = NULL;
     socket->is_timed = false;
-    result = judge(link, n, error, is_proof ? proof : NULL, base_clock_now());
+    result = judge(link, n, error, is_proof ? proof : NULL, rtcp_endpoint_lately(socket->face->endpoint));
     rtcp_shared_link_leave(link);
     return n < 0 && error == EAGAIN && how->is_nonblocking ? NOTHING : result;
 }

@@ -172,6 +172,14 @@ static int send_status(const struct rtcp_socket *socket, base_time now)
     return status;
 }
 
+/* The time of a send: the cheap one, where nothing hangs on a millisecond. */
+static base_time now_of(const struct rtcp_socket *socket)
+{
+    bool is_exact = socket->write_deadline != BASE_NEVER || (socket->stream != NULL && socket->stream->coalesce != 0);
+
+    return is_exact ? base_clock_now() : rtcp_endpoint_lately(socket->face->endpoint);
+}
+
 /* Lets the ring grow, if nobody reads it: its bytes move. */
 static void grow_ring(struct rtcp_socket *socket, base_time now, size_t size)
 {
@@ -200,7 +208,7 @@ static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
     size_t taken = 0;
 
     do {
-        base_time now = base_clock_now();
+        base_time now = now_of(socket);
         int status = send_status(socket, now);
         int64_t n = status;
 
