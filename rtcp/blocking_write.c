@@ -172,12 +172,15 @@ static int send_status(const struct rtcp_socket *socket, base_time now)
     return status;
 }
 
-/* The time of a send: the cheap one, where nothing hangs on a millisecond. */
+/* The time of a send: the cheap one, where nothing hangs on a millisecond. The time of coalesced bytes begins exactly,
+ * and the control thread ends it. */
 static base_time now_of(const struct rtcp_socket *socket)
 {
-    bool is_exact = socket->write_deadline != BASE_NEVER || (socket->stream != NULL && socket->stream->coalesce != 0);
+    const struct rtcp_stream *stream = socket->stream;
+    bool is_first = stream != NULL && stream->coalesce != 0 && stream->flush_at == 0;
 
-    return is_exact ? base_clock_now() : rtcp_endpoint_lately(socket->face->endpoint);
+    return is_first || socket->write_deadline != BASE_NEVER ? base_clock_now()
+                                                            : rtcp_endpoint_lately(socket->face->endpoint);
 }
 
 /* Lets the ring grow, if nobody reads it: its bytes move. */
