@@ -102,6 +102,13 @@ static void count_question(struct rtcp_session *s, base_time now)
     rtcp_route_asked(s->route, now);
 }
 
+/* A client whose session the server has dropped, and who opens it again, keeps its route, but nobody there knows it:
+ * its questions would only be taken for those of other sessions on the route. */
+static bool has_somebody_to_ask(const struct rtcp_session *s)
+{
+    return s->route != NULL && s->cid != 0;
+}
+
 /* Client: the first PROBE of an opening only confirms it and teaches our address; a CLOSE or REQACK does, too. */
 static bool is_too_early(const struct rtcp_session *s, base_time now)
 {
@@ -130,7 +137,7 @@ void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate
     base_time before = s->pulse.probed_at;
     struct rtcp_pending *p;
 
-    if (s->route == NULL || (!to_candidate && !rtcp_route_is_valid(s->route)) || is_too_early(s, now)) {
+    if (!has_somebody_to_ask(s) || (!to_candidate && !rtcp_route_is_valid(s->route)) || is_too_early(s, now)) {
         return;
     }
     if (!to_candidate) {
@@ -623,7 +630,7 @@ static base_time probe_due(const struct rtcp_session *s)
 {
     base_time last;
 
-    if (s->route == NULL || s->is_complete || s->aborted) {
+    if (!has_somebody_to_ask(s) || s->is_complete || s->aborted) {
         return BASE_NEVER;
     }
     if (!rtcp_route_is_valid(s->route)) {

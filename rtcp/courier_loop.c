@@ -268,13 +268,13 @@ void rtcp_courier_heard(struct rtcp_endpoint *endpoint, const struct rtcp_addres
 
 /* ------------------------------------------------------------------------------------------------ a client dials */
 
-/* A session that uses the route: one with a connection if there is any; NULL: none. */
+/* A session that uses the route and that the server has: one with a connection if there is any; NULL: none. */
 static struct rtcp_stream *user_of(const struct rtcp_courier *c)
 {
     struct rtcp_stream *any = NULL;
 
     for (struct rtcp_stream *s = c->endpoint->streams; s != NULL; s = s->next) {
-        if (s->session.route == c->route && s->session.life != RTCP_LIFE_DEAD) {
+        if (s->session.route == c->route && s->session.life != RTCP_LIFE_DEAD && s->session.cid != 0) {
             any = s;
             if (s->session.path == RTCP_PATH_ATTACHED) {
                 return s;

@@ -33,6 +33,7 @@ static void reopen(struct rtcp_session *s, base_time now)
     s->early_spent = true;
     s->is_confirmed = false;
     s->connections = 0;
+    rtcp_control_choose(s, now); /* nothing: there is nobody to be told */
     if (s->life == RTCP_LIFE_OPEN) {
         rtcp_session_move_life(s, now, RTCP_LIFE_OPENING, "never confirmed, nothing delivered: open again");
     }

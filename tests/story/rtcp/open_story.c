@@ -312,6 +312,12 @@ static void lose_the_answer(struct duo *d)
     duo_run(d, BASE_S(40));
 }
 
+/* What the client wants answered, or confirmed. */
+static uint64_t questions(const struct duo *d)
+{
+    return d->udp_sent[0][RTCP_WIRE_PROBE] + d->udp_sent[0][RTCP_WIRE_HALF_CLOSE];
+}
+
 /* UDP is blocked and the connection dies with the ACCEPT in it: the server drops the session after 30 s, and since it
  * delivered nothing the client opens another without a word. */
 static void an_unconfirmed_session_is_dropped_and_opened_again_silently(void **state)
@@ -335,6 +341,40 @@ static void an_unconfirmed_session_is_dropped_and_opened_again_silently(void **s
     DUO_TRUE(&d, duo_until(&d, duo_is_confirmed, BASE_S(15)));
     duo_deliver(&d, BASE_S(5));
     assert_ptr_equal(duo_server(&d), d.host[DUO_SERVER].stream[1]);
+    d.host[DUO_SERVER].stream[0]->is_closed = true;
+    duo_end(&d);
+}
+
+/* What is opened again has nobody to ask before it is accepted: the answers would be UNKNOWN, and its questions would
+ * stand for those of other sessions on the route (C2). */
+static void a_session_that_is_opened_again_asks_nothing_before_it_is_accepted(void **state)
+{
+    struct duo_options o;
+    uint64_t asked;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    o.retry_refused = true;
+    duo_open(&d, &o);
+    duo_block_udp(&d, true);
+    duo_plan(&d, duo_plan_cut(DUO_CUT_RESET, DUO_NEVER_CUT, RTCP_WIRE_ANSWER));
+    (void)duo_connect(&d);
+    duo_run(&d, BASE_MS(1));
+    duo_block_tcp(&d, true);
+    duo_run(&d, BASE_S(40));
+    duo_shutdown(duo_client(&d));
+    d.host[DUO_SERVER].is_listening = false;
+    duo_block_tcp(&d, false);
+    duo_block_udp(&d, false);
+    duo_run(&d, BASE_S(12));
+    assert_int_equal(duo_client(&d)->session.life, RTCP_LIFE_OPENING);
+    asked = questions(&d);
+    duo_run(&d, BASE_S(60));
+
+    assert_int_equal(questions(&d), asked);
+    d.host[DUO_SERVER].is_listening = true;
+    DUO_TRUE(&d, duo_until(&d, duo_is_confirmed, BASE_S(15)));
     d.host[DUO_SERVER].stream[0]->is_closed = true;
     duo_end(&d);
 }
@@ -466,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_listener_that_was_closed_refuses_for_good),
         cmocka_unit_test(another_service_on_the_port_is_a_failed_attempt),
         cmocka_unit_test(an_unconfirmed_session_is_dropped_and_opened_again_silently),
+        cmocka_unit_test(a_session_that_is_opened_again_asks_nothing_before_it_is_accepted),
         cmocka_unit_test(an_unconfirmed_session_that_delivered_bytes_is_an_error),
         cmocka_unit_test(an_unconfirmed_session_on_a_silently_dead_connection_is_dropped),
         cmocka_unit_test(a_silent_client_without_datagrams_keeps_its_session),
