@@ -147,11 +147,11 @@ int rtcp_session_shutdown(struct rtcp_session *s, base_time now)
 static void abort_now(struct rtcp_session *s, base_time now)
 {
     s->aborted = true;
-    rtcp_path_lose(s, now, "aborted");
-    if (s->trying != RTCP_TRY_REST) {
+    if (s->trying != RTCP_TRY_REST) { /* first: an attempt that waits for a freeze would go on */
         (void)rtcp_session_push(s, RTCP_EFFECT_DROP, s->attempt, 0);
         s->trying = RTCP_TRY_REST;
     }
+    rtcp_path_lose(s, now, "aborted");
     s->reliable.type = 0;
     rtcp_control_choose(s, now);
     if (s->reliable.type == 0 || s->is_complete) {

@@ -562,6 +562,36 @@ static void a_complete_session_outlives_an_abort_of_its_peer(void **state)
     }
 }
 
+static bool is_freezing(struct duo *d)
+{
+    return duo_server(d)->session.trying == RTCP_TRY_FREEZING;
+}
+
+/* The server waits for a reader to leave the old connection, and then aborts: the new one is not taken any more, so the
+ * client asks again and hears of it, also without datagrams. */
+static void an_abort_during_a_freeze_takes_no_connection(void **state)
+{
+    struct duo_options o;
+    struct duo d;
+
+    (void)state;
+    duo_options_default(&o);
+    duo_pair(&d, &o);
+    duo_run(&d, BASE_MS(20));
+    duo_block_udp(&d, true);
+    d.host[DUO_SERVER].freeze_delay = BASE_MS(50);
+    assert_int_equal(rtcp_session_replace(&duo_client(&d)->session, d.now), 0);
+    duo_pump(duo_client(&d));
+    DUO_TRUE(&d, duo_until(&d, is_freezing, BASE_S(1)));
+    duo_finish(duo_server(&d), true);
+    duo_run(&d, BASE_S(1));
+
+    assert_int_equal(duo_count(&d, "S GREET"), 0);
+    assert_true(duo_client(&d)->is_closed);
+    assert_int_equal(duo_client(&d)->status, BASE_E_RESET);
+    duo_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_reader_at_the_end_asks_for_the_announcement),
         cmocka_unit_test(a_complete_session_outlives_the_death_of_its_peer),
         cmocka_unit_test(a_complete_session_outlives_an_abort_of_its_peer),
+        cmocka_unit_test(an_abort_during_a_freeze_takes_no_connection),
     };
 
     return cmocka_run_group_tests_name("story/rtcp/close", tests, NULL, NULL);
