@@ -95,7 +95,7 @@ static struct rtcp_route *find_route(struct rtcp_stream *stream, const struct rt
     struct rtcp_route *route = s->route;
     struct rtcp_address told = link->peer;
 
-    if (route != NULL && route->key != rtcp_endpoint_route_key(s->peer_incarnation, &link->peer)) {
+    if (route != NULL && route->key != rtcp_endpoint_route_key(endpoint, s->peer_incarnation, &link->peer)) {
         rtcp_endpoint_release_route(endpoint, route);
         route = s->route = NULL;
     }

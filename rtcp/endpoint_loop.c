@@ -17,20 +17,23 @@
 
 /* ------------------------------------------------------------------------------------------------ routes */
 
-uint64_t rtcp_endpoint_route_key(uint64_t peer_incarnation, const struct rtcp_address *peer)
+uint64_t rtcp_endpoint_route_key(const struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
+                                 const struct rtcp_address *peer)
 {
-    uint64_t key = peer_incarnation ^ peer->family;
+    uint8_t text[8 + 1 + sizeof peer->ip];
+    uint8_t hash[crypto_shorthash_BYTES];
 
-    for (size_t i = 0; i < sizeof peer->ip; i++) {
-        key = (key ^ peer->ip[i]) * 0x100000001b3u;
-    }
-    return key;
+    base_put64(text, peer_incarnation);
+    text[8] = peer->family;
+    base_copy(text + 9, peer->ip, sizeof peer->ip);
+    crypto_shorthash(hash, text, sizeof text, endpoint->route_secret);
+    return base_get64(hash);
 }
 
 struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
                                        const struct rtcp_address *peer, base_time now)
 {
-    uint64_t key = rtcp_endpoint_route_key(peer_incarnation, peer);
+    uint64_t key = rtcp_endpoint_route_key(endpoint, peer_incarnation, peer);
     struct rtcp_route *route = base_table_get(&endpoint->routes, key);
 
     if (route == NULL) {
@@ -363,6 +366,8 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
 
         rtcp_registry_salt(&e->registry, secret);
         base_table_salt(&e->routes, secret);
+        base_put64(e->route_secret, secret);
+        base_put64(e->route_secret + 8, ~secret);
     }
     if (status < 0) {
         free(e);

@@ -198,7 +198,8 @@ struct rtcp_endpoint {
     struct base_rng rng;
     uint64_t incarnation;
     struct rtcp_registry registry;
-    struct base_table routes; /* peer incarnation -> struct rtcp_route */
+    struct base_table routes; /* rtcp_endpoint_route_key -> struct rtcp_route */
+    uint8_t route_secret[16];
     struct rtcp_control_port port[RTCP_PORTS_MAX];
     int port_count;
     struct rtcp_hints hints;
@@ -465,7 +466,9 @@ void rtcp_courier_close_copies(const struct rtcp_endpoint *endpoint);
 /* Fills in what the sessions of an endpoint share, with an id and a nonce of their own. */
 void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
                                    struct rtcp_session_options *ret);
-uint64_t rtcp_endpoint_route_key(uint64_t peer_incarnation, const struct rtcp_address *peer);
+/* Clients choose their incarnations: without the endpoint's secret nobody finds one that leads to another's route. */
+uint64_t rtcp_endpoint_route_key(const struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
+                                 const struct rtcp_address *peer);
 struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
                                        const struct rtcp_address *peer, base_time now);
 void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);

@@ -261,6 +261,39 @@ static void a_client_that_comes_back_from_elsewhere_without_a_port_has_no_route_
     tear_down(&w);
 }
 
+/* A client chooses its incarnation. This one fits those of 127.0.0.1 as it would have to, were the key of a route a
+ * hash that everybody can compute: it would take over where messages to the other go. */
+static void nobody_shares_anothers_route_by_choice(void **state)
+{
+    const uint64_t prime = 0x100000001b3u;
+    const uint64_t inverse = 0xce965057aff6957bu;
+    uint64_t victim = 1001;
+    uint64_t other = (((((victim ^ 4 ^ 127) * prime * prime * prime) ^ 1 ^ 2) * inverse * inverse * inverse)) ^ 127 ^ 4;
+    uint8_t open[RTCP_WIRE_REQUEST];
+    struct rtcp_auth_shared none;
+    struct world w;
+    int fd[2];
+
+    (void)state;
+    set_up(&w, 0, 100);
+    assert_true(prime * inverse == 1);
+    put_open(open, -1, 1, 1);
+    fd[0] = dial_from(1, w.listener, open, sizeof open);
+    put_open(open, -1, 1, 2);
+    rtcp_auth_shared_init(&none, (struct base_bytes){NULL, 0}, 0);
+    base_put64(open + 44, other);
+    rtcp_auth_sign(open, sizeof open, none.key, 0, 0, NULL);
+    fd[1] = dial_from(2, w.listener, open, sizeof open);
+    while (w.accepted < 2) {
+        turn(&w);
+    }
+
+    assert_int_equal(w.far->routes.count, 2);
+    close(fd[0]);
+    close(fd[1]);
+    tear_down(&w);
+}
+
 /* ------------------------------------------------------------------------------------------------ what is said */
 
 /* PROTOCOL.md "Several keys": a REFUSE is signed under the key of its request, whichever opens here. */
@@ -304,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_closed_listener_lives_until_it_has_done_accepting),
         cmocka_unit_test(clients_that_tell_no_port_leave_no_route_behind),
         cmocka_unit_test(a_client_that_comes_back_from_elsewhere_without_a_port_has_no_route_any_more),
+        cmocka_unit_test(nobody_shares_anothers_route_by_choice),
         cmocka_unit_test(a_refusal_is_signed_under_the_key_of_its_request),
     };
 
