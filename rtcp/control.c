@@ -30,31 +30,20 @@ static uint32_t attempt_named(const struct rtcp_session *s)
 void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, struct rtcp_effect *e)
 {
     struct rtcp_wire_control c = {.id = s->peer_id, .type = p->type, .received = s->received, .final = s->out.upto};
-    bool has_received = false;
-    bool has_final = false;
+    bool has_received = rtcp_wire_has_received(p->type);
 
     switch ((enum rtcp_wire_type)p->type) {
     case RTCP_WIRE_ACK:
-        has_received = true;
         break;
     case RTCP_WIRE_REQACK:
-        has_received = true;
         c.ring = s->told_ring = rtcp_session_window(s);
         break;
     case RTCP_WIRE_HALF_CLOSE:
     case RTCP_WIRE_CLOSE:
-        has_received = true;
-        has_final = true;
-        c.flagged = true;
-        break;
     case RTCP_WIRE_RESET:
         c.flagged = true;
         break;
-    case RTCP_WIRE_PASSIVE:
-        has_received = true; /* what was read need not keep the peer busy */
-        c.flagged = true;
-        c.attempt = s->reliable.attempt;
-        break;
+    case RTCP_WIRE_PASSIVE: /* its count: what was read need not keep the peer busy */
     case RTCP_WIRE_WAKE:
         c.flagged = true;
         c.attempt = s->reliable.attempt;
@@ -70,7 +59,6 @@ void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, s
         base_copy(c.data, s->probe_data, RTCP_WIRE_PROBE_DATA);
         break;
     case RTCP_WIRE_PROBE_REPLY:
-        has_received = true;
         c.attempt = attempt_named(s);
         c.unread = s->kernel_unread;
         base_copy(c.echo, p->echo, RTCP_WIRE_ECHO);
@@ -88,7 +76,7 @@ void rtcp_control_encode(struct rtcp_session *s, const struct rtcp_pending *p, s
     }
     e->size = rtcp_wire_put_control(e->bytes, &c);
     rtcp_auth_control(e->bytes + e->size, key_out(s), (struct base_bytes){e->bytes, e->size},
-                      has_received ? s->received : 0, has_final ? s->out.upto : 0);
+                      has_received ? s->received : 0, rtcp_wire_has_final(p->type) ? s->out.upto : 0);
     e->size += RTCP_WIRE_CONTROL_TAG;
 }
 
@@ -549,9 +537,8 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
                          const struct rtcp_address *from)
 {
     uint8_t type = c->type;
-    bool has_received = type == RTCP_WIRE_ACK || type == RTCP_WIRE_REQACK || type == RTCP_WIRE_HALF_CLOSE ||
-                        type == RTCP_WIRE_CLOSE || type == RTCP_WIRE_PROBE_REPLY || type == RTCP_WIRE_PASSIVE;
-    bool has_final = type == RTCP_WIRE_HALF_CLOSE || type == RTCP_WIRE_CLOSE;
+    bool has_received = rtcp_wire_has_received(type);
+    bool has_final = rtcp_wire_has_final(type);
     uint64_t received = has_received ? rtcp_wire_extend((uint32_t)c->received, s->out.first) : 0;
     uint64_t final = has_final ? rtcp_wire_extend((uint32_t)c->final, s->received) : 0;
     uint8_t tag[RTCP_WIRE_CONTROL_TAG];

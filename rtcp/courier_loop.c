@@ -12,7 +12,6 @@
 #include "rtcp/inside_loop.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -286,10 +285,9 @@ static struct rtcp_stream *user_of(const struct rtcp_courier *c)
 
 static void set_options(int fd)
 {
-    int one = 1;
     int room = SEND_ROOM;
 
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    rtcp_link_no_delay(fd);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 }
 

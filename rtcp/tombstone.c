@@ -37,15 +37,11 @@ static size_t put(const struct rtcp_tombstone *t, const struct rtcp_wire_control
 
 static bool is_authentic(const struct rtcp_tombstone *t, const struct rtcp_wire_control *c)
 {
-    uint8_t type = c->type;
-    bool has_final = type == RTCP_WIRE_HALF_CLOSE || type == RTCP_WIRE_CLOSE;
-    bool has_received = has_final || type == RTCP_WIRE_ACK || type == RTCP_WIRE_REQACK ||
-                        type == RTCP_WIRE_PROBE_REPLY || type == RTCP_WIRE_PASSIVE;
     uint8_t tag[RTCP_WIRE_CONTROL_TAG];
 
     rtcp_auth_control(tag, t->is_client ? t->keys.control_down : t->keys.control_up, c->signed_bytes,
-                      has_received ? rtcp_wire_extend((uint32_t)c->received, t->acked) : 0,
-                      has_final ? rtcp_wire_extend((uint32_t)c->final, t->received) : 0);
+                      rtcp_wire_has_received(c->type) ? rtcp_wire_extend((uint32_t)c->received, t->acked) : 0,
+                      rtcp_wire_has_final(c->type) ? rtcp_wire_extend((uint32_t)c->final, t->received) : 0);
     return rtcp_auth_equal(tag, c->tag, sizeof tag);
 }
 

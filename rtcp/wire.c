@@ -183,6 +183,17 @@ enum {
     UNKNOWN_WORDS = 4,
 };
 
+bool rtcp_wire_has_final(uint8_t type)
+{
+    return type == RTCP_WIRE_HALF_CLOSE || type == RTCP_WIRE_CLOSE;
+}
+
+bool rtcp_wire_has_received(uint8_t type)
+{
+    return rtcp_wire_has_final(type) || type == RTCP_WIRE_ACK || type == RTCP_WIRE_REQACK ||
+           type == RTCP_WIRE_PROBE_REPLY || type == RTCP_WIRE_PASSIVE;
+}
+
 static size_t put_data(uint8_t *d, const struct rtcp_wire_control *c)
 {
     switch ((enum rtcp_wire_type)c->type) {

@@ -150,6 +150,11 @@ struct rtcp_wire_control {
     uint8_t tag[RTCP_WIRE_CONTROL_TAG];
 };
 
+/* Whether messages of a type carry the count that their sender received, and the one at which its bytes end. The full
+ * counts are under the tag. */
+bool rtcp_wire_has_received(uint8_t type);
+bool rtcp_wire_has_final(uint8_t type);
+
 /* Writes header and data (not the tag) and returns their size. */
 size_t rtcp_wire_put_control(uint8_t out[RTCP_WIRE_CONTROL_MAX], const struct rtcp_wire_control *c);
 
