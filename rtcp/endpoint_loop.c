@@ -236,7 +236,7 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
     endpoint->in_turn = false;
     if (endpoint->ready_first != NULL) {
         ev_idle_start(endpoint->loop, &endpoint->awake);
-    } else {
+    } else if (ev_is_active(&endpoint->awake)) {
         ev_idle_stop(endpoint->loop, &endpoint->awake);
     }
 }
