@@ -256,10 +256,11 @@ static void in_child(void)
     after_fork();
 }
 
-/* Whether the peer has everything that was sent, and knows that no more comes. */
+/* Whether the peer has everything that was sent, and knows that no more comes; or nothing is to be delivered. */
 static bool is_delivered(const struct rtcp_session *s)
 {
-    return s->life == RTCP_LIFE_DEAD || s->is_complete || (s->out.first == s->out.upto && s->close_conf);
+    return s->life == RTCP_LIFE_DEAD || (s->aborted && s->pending_count == 0) || s->is_complete ||
+           (s->out.first == s->out.upto && s->close_conf);
 }
 
 static int close_all(struct rtcp_face *face, void *argument)

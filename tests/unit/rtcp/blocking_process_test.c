@@ -1,9 +1,11 @@
 /* The blocking face and the life of a process: fork, exit, what is chosen before the first socket. */
+#include "rtcp/base/clock_loop.h"
 #include "tests/unit/rtcp/blocking_pair.h"
 
 #include <ev.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -277,6 +279,60 @@ static void what_was_sent_before_exit_arrives(void **state)
     rtcp_socket_free(server);
 }
 
+/* A server that is killed by its client: its address goes to `told`. */
+static pid_t start_victim(int told)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        char address[RTCP_ADDRESS_TEXT] = "";
+        struct rtcp_socket *listener;
+        struct rtcp_socket *server;
+
+        if (rtcp_socket_listen("127.0.0.1:0", NULL, &listener) == 0) {
+            rtcp_socket_address(listener, address);
+            (void)!write(told, address, sizeof address);
+            if (rtcp_socket_accept(listener, &server) == 0) {
+                blocking_pair_send(server, "welcome");
+            }
+        }
+        pause();
+        _exit(0);
+    }
+    return pid;
+}
+
+/* Nobody is to get what was given up: a process does not stay for an abort that nobody hears. */
+static void exit_does_not_wait_for_what_was_aborted(void **state)
+{
+    char address[RTCP_ADDRESS_TEXT];
+    struct rtcp_socket *client;
+    base_time began;
+    int told[2];
+    pid_t victim;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(pipe(told), 0);
+    victim = start_victim(told[1]);
+    assert_int_equal(read(told[0], address, sizeof address), sizeof address);
+    began = base_clock_now();
+    child = fork();
+    if (child == 0) {
+        if (rtcp_socket_connect(address, NULL, BLOCKING_PAIR_LONG, &client) == 0) {
+            blocking_pair_expect(client, "welcome");
+            kill(victim, SIGKILL);
+            (void)!rtcp_socket_close(client, RTCP_LINGER_ABORT, 0);
+        }
+        exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_in_range(base_clock_now() - began, 0, BASE_S(4)); /* not the five seconds of others */
+    assert_int_equal(waitpid(victim, NULL, 0), victim);
+    close(told[0]);
+    close(told[1]);
+}
+
 /* The thread sanitizer does not like threads in a child by itself. */
 const char *__tsan_default_options(void);
 
@@ -297,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_child_does_not_keep_the_admin_socket_of_its_dead_parent, blocking_pair_setup,
                                         blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(what_was_sent_before_exit_arrives, blocking_pair_setup, blocking_pair_teardown),
+        cmocka_unit_test(exit_does_not_wait_for_what_was_aborted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
