@@ -395,6 +395,27 @@ static void old_messages_do_no_harm(void **state)
     duo_end(&d);
 }
 
+/* A WAKE names the connection that was let go then. Said again when a later one was let go it wakes nobody. */
+static void an_old_wake_wakes_nobody(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    passive_pair(&d, 1);
+    duo_send(duo_server(&d), 100);
+    duo_deliver(&d, BASE_S(1));
+    duo_run(&d, BASE_S(1));
+    passivate(duo_client(&d));
+    DUO_TRUE(&d, duo_until(&d, both_are_passive, BASE_S(2)));
+    duo_mark(&d);
+    assert_true(duo_replay(&d, 1, RTCP_WIRE_WAKE));
+    duo_run(&d, BASE_S(5));
+
+    assert_int_equal(duo_count(&d, "C CONNECT"), 0);
+    assert_true(both_are_passive(&d));
+    duo_end(&d);
+}
+
 /* ------------------------------------------------------------------------------------------------ cost, option */
 
 static void a_passive_stream_costs_two_datagrams_in_25_s(void **state)
@@ -485,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_restarted_server_is_noticed_by_a_passive_client),
         cmocka_unit_test(an_abort_reaches_a_passive_stream),
         cmocka_unit_test(old_messages_do_no_harm),
+        cmocka_unit_test(an_old_wake_wakes_nobody),
         cmocka_unit_test(a_passive_stream_costs_two_datagrams_in_25_s),
         cmocka_unit_test(passive_streams_share_their_probes),
         cmocka_unit_test(an_option_lets_idle_connections_go),
