@@ -22,17 +22,18 @@ int rtcp_key_read(const char *path, uint8_t ret_key[RTCP_KEY_MAX], size_t *ret_s
         base_copy(bytes, value, size);
     } else {
         FILE *file = fopen(path, "re");
-        bool is_bad;
+        int error;
 
         if (file == NULL) {
             return BASE_E_SYSTEM;
         }
         setvbuf(file, NULL, _IONBF, 0); /* no copy of the key stays in a buffer */
         size = fread(bytes, 1, sizeof bytes, file);
-        is_bad = ferror(file) != 0;
+        error = ferror(file) != 0 ? errno : 0;
         fclose(file);
-        if (is_bad) {
-            errno = EIO;
+        if (error != 0) {
+            sodium_memzero(bytes, sizeof bytes);
+            errno = error;
             return BASE_E_SYSTEM;
         }
     }

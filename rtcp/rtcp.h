@@ -94,7 +94,8 @@ RTCP_API void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o);
  *
  *   loop     borrowed until rtcp_endpoint_close returns.
  *   options  NULL for the defaults; copied.
- *   returns  0; BASE_E_RANGE (an option is out of range), BASE_E_NOMEM, BASE_E_SYSTEM (sockets: see errno).
+ *   returns  0; BASE_E_RANGE (an option is out of range), BASE_E_EXISTS (two keys with one id), BASE_E_NOMEM,
+ *            BASE_E_SYSTEM (see errno).
  */
 RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options *options,
                                               struct rtcp_endpoint **ret_endpoint);
@@ -294,8 +295,8 @@ enum rtcp_linger {
  * 3.3; PROTOCOL.md "Closing".) */
 RTCP_API void rtcp_close(struct rtcp_stream *stream, enum rtcp_linger linger);
 
-/* Closes in the background, but not longer than `span` from now: then the peer is told of an abort, once, and
- * on_closed(BASE_E_EXPIRED) says how many bytes were never acknowledged. */
+/* Closes in the background, but not longer than `span` from now: then, if bytes are unacknowledged, the peer is told of
+ * an abort, once, and on_closed(BASE_E_EXPIRED) says how many. */
 RTCP_API void rtcp_close_within(struct rtcp_stream *stream, base_time span);
 
 /* Lets the TCP connection go, on either side; the stream lives on and comes back by itself when it is used: by
@@ -380,11 +381,13 @@ RTCP_API void rtcp_listen_options_default(struct rtcp_listen_options *o);
  * is valid until its on_closed returned. */
 typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream);
 
-/* Listens for streams. The first listener gives the endpoint's UDP control port its number and address.
+/* Listens for streams. The first listener gives the endpoint's UDP control port its number, if that is free, and its
+ * address.
  *
- *   address  "host:port", "[::]:port", ":port" (all IPv4 addresses), port 0 for any.
- *   returns  0; BASE_E_INVALID (address), BASE_E_RANGE, BASE_E_NOMEM, BASE_E_SYSTEM (errno, such as EADDRINUSE; the
- *            UDP port of the same number is needed, too).
+ *   address  "host:port", "[::]:port", ":port" (all IPv4 addresses), port 0 for any. A name is looked up before the
+ *            call returns.
+ *   returns  0; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host), BASE_E_RANGE, BASE_E_NOMEM,
+ *            BASE_E_SYSTEM (errno, such as EADDRINUSE).
  *   handle   valid until rtcp_listener_close or the endpoint's end.
  */
 RTCP_API BASE_MUST_USE int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address,

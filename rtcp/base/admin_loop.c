@@ -189,7 +189,9 @@ static bool finish_answer(struct base_admin_answer *a, const char *name)
         return false;
     }
     n = snprintf(a->text + a->size, ROOM_AT_END, "%s{\"end\":\"%s\",\"lines\":%" PRIu64 "}\n",
-                 a->is_cut ? "{\"error\":\"the answer is too long: the rest was left out\"}\n" : "", name, a->lines);
+                 a->is_cut ? "{\"error\":\"the rest was left out: the answer is too long, or there is no memory\"}\n"
+                           : "",
+                 name, a->lines);
     CHECK(n > 0 && (size_t)n < ROOM_AT_END);
     a->size += (size_t)n;
     return true;

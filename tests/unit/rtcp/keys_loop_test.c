@@ -4,6 +4,7 @@
 #include "rtcp/rtcp.h"
 #include "tests/unit/rtcp/pair.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,6 +265,8 @@ static void a_key_is_read_from_a_file_or_the_environment(void **state)
     assert_int_equal(size, RTCP_KEY_MAX);
     unlink(path);
     assert_int_equal(rtcp_key_read(path, key, &size), BASE_E_SYSTEM);
+    assert_int_equal(rtcp_key_read("/", key, &size), BASE_E_SYSTEM);
+    assert_int_equal(errno, EISDIR);
     unsetenv("HOLDFAST_KEY");
     assert_int_equal(rtcp_key_read(NULL, key, &size), BASE_E_NOTFOUND);
     setenv("HOLDFAST_KEY", "from the environment", 1);
