@@ -120,6 +120,17 @@ static struct rtcp_courier *courier_new(struct rtcp_endpoint *endpoint, const st
     return c;
 }
 
+/* Routes that lead along a connection that is gone lead back to UDP. */
+static void forget_way(struct rtcp_endpoint *endpoint, const struct rtcp_address *self)
+{
+    struct rtcp_route *route;
+    size_t cursor = 0;
+
+    while ((route = base_table_next(&endpoint->routes, &cursor)) != NULL) {
+        rtcp_route_lost(route, self);
+    }
+}
+
 static void courier_close(struct rtcp_courier *c, const char *why)
 {
     struct rtcp_endpoint *e = c->endpoint;
@@ -140,7 +151,7 @@ static void courier_close(struct rtcp_courier *c, const char *why)
     e->courier_count--;
     c->next = e->closed_couriers;
     e->closed_couriers = c;
-    rtcp_courier_forget(e, &c->self);
+    forget_way(e, &c->self);
     if (c->route != NULL) {
         struct rtcp_route *route = c->route;
 
@@ -176,17 +187,6 @@ void rtcp_courier_close_copies(const struct rtcp_endpoint *endpoint)
     }
 }
 
-/* Routes that lead along a connection that is gone lead back to UDP. */
-void rtcp_courier_forget(struct rtcp_endpoint *endpoint, const struct rtcp_address *self)
-{
-    struct rtcp_route *route;
-    size_t cursor = 0;
-
-    while ((route = base_table_next(&endpoint->routes, &cursor)) != NULL) {
-        rtcp_route_lost(route, self);
-    }
-}
-
 /* ------------------------------------------------------------------------------------------------ writing */
 
 /* What a dead connection still holds is not needed, and must not keep memory and a port (P39). */
@@ -208,7 +208,7 @@ static void lose(struct rtcp_courier *c, const char *why)
     note(c, "lost", why);
     forget_bytes(c);
     drop_connection(c);
-    rtcp_courier_forget(c->endpoint, &c->self);
+    forget_way(c->endpoint, &c->self);
     c->state = RESTING; /* the timer dials again, where that is still wanted */
 }
 

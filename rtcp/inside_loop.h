@@ -454,8 +454,6 @@ void rtcp_courier_send(struct rtcp_endpoint *endpoint, const struct rtcp_address
                        size_t size);
 /* An authentic message came on it. */
 void rtcp_courier_heard(struct rtcp_endpoint *endpoint, const struct rtcp_address *from, base_time now);
-/* Routes that lead along a connection that is gone lead back to UDP. */
-void rtcp_courier_forget(struct rtcp_endpoint *endpoint, const struct rtcp_address *self);
 void rtcp_courier_free_closed(struct rtcp_endpoint *endpoint);
 void rtcp_courier_close_all(struct rtcp_endpoint *endpoint);
 /* In a child process: closes its copies of the descriptors and touches nothing else. */
