@@ -10,6 +10,7 @@
 #include "tests/sim/cover.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
+#include "tests/sim/pages.h"
 #include "tests/sim/stranger.h"
 #include "tests/sim/talks.h"
 #include "tests/sim/talks_drain.h"
@@ -221,6 +222,9 @@ static void judge_memory(void)
         if (sim.node[i].bytes > 64 * TALKS_MAX) { /* streams that never got a name */
             sim_fail("B3 nothing is kept", "node %d still holds %zu bytes", i, sim.node[i].bytes);
         }
+        if (sim_pages_held(&sim.node[i]) > 0) {
+            sim_fail("B3 nothing is kept", "node %d still holds %d rings", i, sim_pages_held(&sim.node[i]));
+        }
     }
 }
 static void run(unsigned faults, int members)
@@ -246,6 +250,7 @@ static void run(unsigned faults, int members)
     talks.ring[TALK_SERVER] = 4096u << sim_below(7);
     a.first_offset = offsets[sim_below(sizeof offsets / sizeof offsets[0])];
     talks.is_automatic = sim_chance(500);
+    talks.has_pages = sim_chance(300);
     talks.calm_at = sim.now + STORM;
     if (sim_chance(150)) {
         talks.is_long = true;

@@ -99,8 +99,9 @@ static void on_signal(int number)
 {
     static const char broken[] = "CHECK: an invariant of the product broke";
     static const char endless[] = "B3 no busy loop: the run does not end";
+    static const char pipe[] = "rule 6 of sendfile: a SIGPIPE that nobody blocked, or that was left behind";
 
-    tell_failure(number == SIGALRM ? endless : broken);
+    tell_failure(number == SIGALRM ? endless : number == SIGPIPE ? pipe : broken);
     printf("[  FAILED  ] simulation\n");
     fflush(stdout);
     _exit(1);
@@ -339,6 +340,7 @@ int main(int argc, char **argv)
     }
     sigaction(SIGABRT, &told, NULL);
     sigaction(SIGALRM, &told, NULL);
+    sigaction(SIGPIPE, &told, NULL);
     o.faults &= o.arena->faults;
     if (o.list != NULL) {
         failed = run_list(&o);

@@ -336,6 +336,7 @@ void sim_net_begin(void)
         .rto_max = BASE_S(1),
     };
     sim_udp_begin();
+    sim_pages_begin();
 }
 
 void sim_net_end(void)
@@ -348,4 +349,5 @@ void sim_net_end(void)
     real_free(table.at);
     memset(&table, 0, sizeof table);
     sim_udp_end();
+    sim_pages_end();
 }

@@ -3,6 +3,7 @@
 #define HOLDFAST_SIM_SOCK_H
 
 #include "tests/sim/net.h"
+#include "tests/sim/pages.h"
 
 enum sim_sock_kind { SIM_TCP, SIM_UDP };
 enum sim_tcp_state { SIM_FRESH, SIM_LISTENING, SIM_CONNECTING, SIM_OPEN, SIM_OVER };
@@ -49,8 +50,9 @@ struct sim_sock {
     size_t flight_size;
     bool flight_fin;
     base_time rto;
-    bool is_blocked;   /* the peer's buffer was full */
-    uint32_t *backlog; /* listening: connections that wait for accept */
+    bool is_blocked;                        /* the peer's buffer was full */
+    struct sim_pages *pages_out, *pages_in; /* what both directions refer to; NULL: not connected yet */
+    uint32_t *backlog;                      /* listening: connections that wait for accept */
     int backlog_count, backlog_max;
 
     /* UDP */
@@ -79,6 +81,8 @@ base_time sim_net_delay(int from, int to);
 /* tcp.c */
 void sim_tcp_connect(struct sim_sock *s);
 size_t sim_tcp_send(struct sim_sock *s, const void *data, size_t size);
+/* As sim_tcp_send, but the bytes are only referred to. */
+size_t sim_tcp_send_pages(struct sim_sock *s, const uint8_t *data, size_t size);
 size_t sim_tcp_receive(struct sim_sock *s, void *data, size_t size);
 void sim_tcp_shut(struct sim_sock *s);
 /* The process closes it, or dies. */

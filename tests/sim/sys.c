@@ -5,6 +5,7 @@
 #include "rtcp/base/clock_loop.h"
 #include "rtcp/base/ringmem_loop.h"
 #include "rtcp/base/status.h"
+#include "tests/sim/cover.h"
 #include "tests/sim/real.h"
 #include "tests/sim/sock.h"
 
@@ -12,6 +13,7 @@
 #include <linux/errqueue.h>
 #include <linux/sockios.h>
 #include <netinet/ip_icmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ int __wrap_listen(int fd, int backlog);
 int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *size, int flags);
 int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size);
 ssize_t __wrap_send(int fd, const void *data, size_t size, int flags);
+ssize_t __wrap_sendfile(int fd, int from, off_t *at, size_t size);
 ssize_t __wrap_recv(int fd, void *data, size_t size, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags);
@@ -283,6 +286,40 @@ ssize_t __wrap_send(int fd, const void *data, size_t size, int flags)
     return n == 0 ? fail(EAGAIN) : (ssize_t)n;
 }
 
+/* Whoever does not block the signal ends with it, as a process does (main.c tells). */
+static ssize_t break_pipe(struct sim_sock *s)
+{
+    int error = take_error(s, EPIPE);
+
+    if (error == EPIPE) {
+        raise(SIGPIPE);
+    }
+    return fail(error);
+}
+
+ssize_t __wrap_sendfile(int fd, int from, off_t *at, size_t size)
+{
+    struct sim_sock *s = sim_sock_of(fd);
+    size_t whole = 0;
+    const uint8_t *ring = sim_pages_of(from, &whole);
+    size_t n;
+
+    CHECK(ring != NULL && (size_t)*at < whole && size <= whole - (size_t)*at);
+    CHECK(s->node == sim.current);
+    if (s->state == SIM_OVER || s->fin_wanted) {
+        return break_pipe(s);
+    }
+    if (s->state != SIM_OPEN) {
+        return fail(ENOTCONN);
+    }
+    n = sim_tcp_send_pages(s, ring + *at, some_of(size));
+    *at += (off_t)n;
+    if (n > 0) {
+        sim_cover_event("kernel", "refers to pages", NULL);
+    }
+    return n == 0 ? fail(EAGAIN) : (ssize_t)n;
+}
+
 ssize_t __wrap_recv(int fd, void *data, size_t size, int flags)
 {
     struct sim_sock *s = sim_sock_of(fd);
@@ -293,10 +330,13 @@ ssize_t __wrap_recv(int fd, void *data, size_t size, int flags)
     if (s->in.upto > s->in.first) {
         return (ssize_t)sim_tcp_receive(s, data, size); /* what came before an RST stays readable (P5) */
     }
+    if (s->fin_got) {
+        return 0; /* also when an RST came after it: that is the writer's to see */
+    }
     if (s->error != 0) {
         return fail(take_error(s, 0));
     }
-    if (s->fin_got || s->read_shut || s->state == SIM_OVER) {
+    if (s->read_shut || s->state == SIM_OVER) {
         return 0;
     }
     return s->state == SIM_OPEN ? fail(EAGAIN) : fail(ENOTCONN);

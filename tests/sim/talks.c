@@ -16,7 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHUNK 16384u
+#define CHUNK       65536u
+#define CHUNK_SMALL 16384u /* where larger ones make no difference */
 
 struct talks talks;
 
@@ -66,7 +67,8 @@ static void send_some(struct talk *t, int side)
     while (e->stream != NULL && !e->has_shut && !e->has_closed && e->sent < goal_now(t, side) &&
            sim.now >= e->quiet_until) {
         uint64_t left = goal_now(t, side) - e->sent;
-        size_t size = 1 + (size_t)sim_below(left < CHUNK ? left : CHUNK);
+        uint64_t most = talks.has_pages ? CHUNK : CHUNK_SMALL;
+        size_t size = 1 + (size_t)sim_below(left < most ? left : most);
         size_t room = rtcp_room(e->stream);
         int64_t n;
 
@@ -111,9 +113,9 @@ static void receive_some(struct talk *t, int side)
     struct talk_end *peer = &t->end[!side];
 
     while (e->stream != NULL && !e->has_closed && !e->got_end) {
-        uint8_t bytes[CHUNK];
-        uint8_t expected[CHUNK];
-        int64_t n = rtcp_recv(e->stream, bytes, 1 + sim_below(CHUNK));
+        uint8_t bytes[CHUNK_SMALL];
+        uint8_t expected[CHUNK_SMALL];
+        int64_t n = rtcp_recv(e->stream, bytes, 1 + sim_below(CHUNK_SMALL));
 
         if (n == 0) {
             e->got_end = true;
@@ -386,6 +388,7 @@ void talks_options(enum talk_side side, struct rtcp_stream_options *o)
 {
     o->ring = talks.is_automatic ? 0 : talks.ring[side];
     o->ring_max = talks.ring[side];
+    o->sendfile = talks.has_pages;
     o->coalesce = talks.is_automatic && talks.ring[TALK_CLIENT] > talks.ring[TALK_SERVER] ? BASE_MS(1) : 0;
 }
 

@@ -53,6 +53,7 @@ struct talks {
     int count;
     uint32_t ring[2];
     bool is_automatic; /* rings that begin small and grow up to that */
+    bool has_pages;    /* large writes go by sendfile */
     bool is_long;      /* long enough for what a server forgets after half a minute */
     base_time calm_at; /* when the storm is over */
     bool may_go_dark;

@@ -108,7 +108,7 @@ void sim_tcp_reset_by_peer(struct sim_sock *s)
         sim_net_stats.broke_in_flight++;
     }
     sim_net_stats.resets++;
-    s->error = s->state == SIM_CONNECTING ? ECONNREFUSED : ECONNRESET;
+    s->error = s->state == SIM_CONNECTING ? ECONNREFUSED : s->fin_got ? EPIPE : ECONNRESET; /* as Linux has it */
     s->state = SIM_OVER;
     s->in_flight = false;
     s->out.first = s->out.upto = 0;
@@ -153,8 +153,12 @@ static void on_syn_answer(void *object, uint64_t number)
     struct sim_sock *listener = sim_sock_by_id((uint32_t)number);
 
     if (s != NULL && s->state == SIM_CONNECTING && takes_connections(listener)) {
+        struct sim_sock *far = accepted(listener, s);
+
         s->state = SIM_OPEN;
-        s->peer_id = accepted(listener, s)->id;
+        s->peer_id = far->id;
+        s->pages_out = far->pages_in = sim_pages_new();
+        s->pages_in = far->pages_out = sim_pages_new();
         s->peer_node = n->from_node;
         s->rto = RTO_FIRST;
         sim_net_stats.connections++;
@@ -371,6 +375,18 @@ size_t sim_tcp_send(struct sim_sock *s, const void *data, size_t size)
     return size;
 }
 
+size_t sim_tcp_send_pages(struct sim_sock *s, const uint8_t *data, size_t size)
+{
+    uint64_t offset = s->out_acked + used(&s->out);
+    size_t room = sim_tcp_room(s);
+
+    size = size < room ? size : room;
+    if (size > 0) {
+        sim_pages_refer(s->pages_out, offset, data, size);
+    }
+    return sim_tcp_send(s, data, size);
+}
+
 static void on_window(void *object, uint64_t number)
 {
     struct note *n = object;
@@ -391,6 +407,7 @@ size_t sim_tcp_receive(struct sim_sock *s, void *data, size_t size)
     size = size < used(&s->in) ? size : used(&s->in);
     if (size > 0) {
         memcpy(data, s->in.at + s->in.first, size);
+        sim_pages_show(s->pages_in, s->in_next - used(&s->in), data, size);
     }
     s->in.first += size;
     if (was_full && size > 0 && s->state == SIM_OPEN) {
