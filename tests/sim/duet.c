@@ -109,6 +109,9 @@ static void perform_connect(int side, const struct rtcp_effect *e)
     int conn = new_conn();
 
     CHECK(side == 0 && duet.side[0].trying == DUET_NONE);
+    if (duet.side[0].session.is_passive && !duet.side[0].session.is_doubtful) {
+        duet_break_property("a session that nobody uses makes a connection");
+    }
     duet.conn[conn] = (struct duet_conn){.is_used = true, .attempt = e->attempt, .end = {DUET_END_CONNECTING}};
     duet.side[0].trying = conn;
     duet_threads_open(0, conn);
@@ -161,6 +164,7 @@ static void perform_attach(int side, const struct rtcp_effect *e)
         duet_break_property("I2 two connections are readable");
     }
     s->live = conn;
+    s->wants_newer = s->wants_newer && e->attempt <= s->newer_than;
     s->trying = s->trying == conn ? DUET_NONE : s->trying;
     duet.conn[conn].end[side] = DUET_END_STREAM;
     duet.conn[conn].flow[side].at = s->session.written;
@@ -214,6 +218,10 @@ static void judge_end(int side, int status)
     } else if (status == BASE_E_CLOSED) {
         if (!s->aborted) {
             duet_break_property("C5 a session ended as aborted, but nobody aborted it");
+        }
+    } else if (status == BASE_E_EXPIRED) {
+        if (duet.side[side].until == 0 || duet.side[side].now < duet.side[side].until) {
+            duet_break_property("C5 a session ended for want of time that it had");
         }
     } else if (status != BASE_E_RESET || (!peer->aborted && !peer->closed)) {
         duet_break_property("C5 a session ended for a reason that did not happen");
@@ -514,6 +522,12 @@ void duet_look(void)
         if (rtcp_session_is_at_end(s) && (!peer->shut || s->received != peer->out.upto)) {
             duet_break_property("P5 an end is invented");
         }
+        if (s->is_passive && (s->out.first < s->out.upto || s->shut || duet.side[i].live != DUET_NONE)) {
+            duet_break_property("C2 a session has something to say, and holds on to having no connection");
+        }
+        if (duet.side[i].until != 0 && duet.side[i].now > duet.side[i].until && !duet.side[i].is_over && !s->aborted) {
+            duet_break_property("C5 a close takes longer than it was given");
+        }
         duet_threads_look(i);
     }
 }
@@ -544,11 +558,12 @@ static void fix_ring(int side)
     o->least = o->most = o->size = duet.left.ring;
 }
 
+/* Without signs of life nobody would ask what became of a peer that had no time to have its end confirmed. */
 static struct rtcp_session_options options_of(int side)
 {
     struct rtcp_session_options o = {.is_client = side == 0,
                                      .ring = duet.left.ring,
-                                     .idle_probe = BASE_NEVER,
+                                     .idle_probe = duet.left.hurries > 0 ? RTCP_PROBE_IDLE : BASE_NEVER,
                                      .linger_max = RTCP_LINGER_MAX,
                                      .addresses = 1,
                                      .name = NAME,

@@ -8,7 +8,8 @@
  *
  * Checked after every action: C1 each byte once, in order; C7 nothing leaves an outbox that was not received; C8 and P5
  * no end is invented, and a session is done only when everything was received; I2 one readable connection a side, I3 no
- * count is told while there is one; no honest message is refused; and on request that the session is not stuck.
+ * count is told while there is one; no honest message is refused; a session without a connection by agreement has
+ * nothing to say and makes none; and on request that the session is not stuck.
  */
 #ifndef HOLDFAST_SIM_DUET_H
 #define HOLDFAST_SIM_DUET_H
@@ -41,6 +42,19 @@ enum duet_kind {
     DUET_CLOSE,
     DUET_ABORT,
     DUET_STEP, /* thread b of side a does its next step (duet_threads.c) */
+
+    /* What the explorer alone does. */
+    DUET_PASSIVATE, /* the application of side a needs no connection for now */
+    DUET_RENEW,     /* the application of side a wants another connection, as planned */
+    DUET_HURRY,     /* the application of side a closes, and gives it little time */
+    DUET_NEWS,      /* side a hears news, b: enum duet_news */
+};
+
+enum duet_news {
+    DUET_NEWS_NETWORK, /* a link or an address came up */
+    DUET_NEWS_PEER,    /* another session met the same peer */
+    DUET_NEWS_ROUTE,   /* messages go another way now */
+    DUET_NEWS_COUNT,
 };
 
 struct duet_action {
@@ -52,6 +66,7 @@ struct duet_limits {
     int breaks, expires, repeats, replaces;
     int bytes[2]; /* that the applications send */
     int shutdowns, closes, aborts;
+    int passivates, renews, hurries, news;
     int packets;         /* datagrams of a side that are out: with one more the oldest is lost */
     uint32_t ring;       /* of both */
     bool has_threads[2]; /* else the side is event-driven */

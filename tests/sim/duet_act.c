@@ -44,6 +44,17 @@ static void reset_end(int side, int conn)
     }
 }
 
+/* A FIN says nothing by itself, but it comes behind the last byte, unless its writer knows that nobody reads. */
+static void judge_end_of_file(int side, const struct duet_conn *c)
+{
+    const struct rtcp_session *peer = &duet.side[!side].session;
+    const struct duet_flow *in = &c->flow[!side];
+
+    if (!c->is_broken && in->fin && in->at != peer->out.upto && !peer->peer_closed) {
+        duet_break_property("C2 the end of file came before the last byte");
+    }
+}
+
 static void end_of_file(int side, int conn)
 {
     struct duet_conn *c = &duet.conn[conn];
@@ -52,6 +63,7 @@ static void end_of_file(int side, int conn)
         c->is_ended[side] = true;
         return;
     }
+    judge_end_of_file(side, c);
     c->is_eof[side] = true;
     rtcp_session_eof(&duet.side[side].session, duet.side[side].now, c->attempt);
     duet_pump(side);
@@ -78,33 +90,6 @@ static void expire(int side)
     s->now = base_time_max(s->now, rtcp_session_deadline(&s->session));
     duet_observe(side);
     rtcp_session_expire(&s->session, s->now);
-    duet_pump(side);
-}
-
-static void append(int side)
-{
-    struct duet_side *s = &duet.side[side];
-    uint8_t byte = duet_byte(side, s->session.out.upto);
-
-    duet.left.bytes[side]--;
-    if (rtcp_session_append(&s->session, s->now, (struct base_bytes){&byte, 1}) < 0) {
-        duet.left.bytes[side]++;
-    }
-    duet_pump(side);
-}
-
-static void finish(int side, enum duet_kind kind)
-{
-    struct duet_side *s = &duet.side[side];
-
-    if (kind == DUET_SHUTDOWN) {
-        duet.left.shutdowns--;
-        (void)!rtcp_session_shutdown(&s->session, s->now);
-    } else {
-        *(kind == DUET_ABORT ? &duet.left.aborts : &duet.left.closes) -= 1;
-        rtcp_session_close(&s->session, s->now, kind == DUET_ABORT);
-    }
-    duet_threads_wake(side);
     duet_pump(side);
 }
 
@@ -160,15 +145,19 @@ static void act(struct duet_action x)
         expire(x.a);
         break;
     case DUET_APPEND:
-        append(x.a);
-        break;
     case DUET_SHUTDOWN:
     case DUET_CLOSE:
     case DUET_ABORT:
-        finish(x.a, (enum duet_kind)x.kind);
+    case DUET_PASSIVATE:
+    case DUET_RENEW:
+    case DUET_HURRY:
+        duet_wish(x.a, (enum duet_kind)x.kind);
         break;
     case DUET_STEP:
         duet_threads_step(x.a, x.b, x.amount);
+        break;
+    case DUET_NEWS:
+        duet_hear_news(x.a, (enum duet_news)x.b);
         break;
     }
 }
@@ -183,12 +172,7 @@ const char *duet_apply(struct duet_action action)
 /* ------------------------------------------------------------------------------------------------ which are possible
  */
 
-struct list {
-    struct duet_action *at;
-    size_t count;
-};
-
-static void add(struct list *l, enum duet_kind kind, int a, int b)
+void duet_add(struct duet_list *l, enum duet_kind kind, int a, int b)
 {
     CHECK(l->count < DUET_ACTIONS_MAX);
     l->at[l->count++] = (struct duet_action){.kind = (uint8_t)kind, .a = (uint8_t)a, .b = (uint8_t)b};
@@ -220,7 +204,7 @@ static bool may_read_end(const struct duet_conn *c, int side)
     return c->end[side] == DUET_END_STREAM && !c->is_eof[side] && in->size == 0 && (in->fin || c->is_broken);
 }
 
-static void add_of_conn(struct list *l, int conn)
+static void add_of_conn(struct duet_list *l, int conn)
 {
     const struct duet_conn *c = &duet.conn[conn];
 
@@ -228,28 +212,28 @@ static void add_of_conn(struct list *l, int conn)
 
     if (c->end[0] == DUET_END_CONNECTING) {
         if (is_idle[0]) {
-            add(l, DUET_CONNECTED, conn, 0);
+            duet_add(l, DUET_CONNECTED, conn, 0);
         }
         if (is_idle[0] && duet.left.breaks > 0) {
-            add(l, DUET_UNMADE, conn, 0);
+            duet_add(l, DUET_UNMADE, conn, 0);
         }
         return;
     }
     if (is_idle[1] && c->end[1] == DUET_END_ASKED && c->flow[0].has_head) {
-        add(l, DUET_REQUEST, conn, 0);
+        duet_add(l, DUET_REQUEST, conn, 0);
     }
     if (is_idle[0] && c->end[0] == DUET_END_WAITING && c->flow[1].has_head) {
-        add(l, DUET_ANSWER, conn, 0);
+        duet_add(l, DUET_ANSWER, conn, 0);
     }
     if (!c->is_broken && duet.left.breaks > 0) {
-        add(l, DUET_BREAK, conn, 0);
+        duet_add(l, DUET_BREAK, conn, 0);
     }
     for (int side = 0; side < 2; side++) {
         if (may_hear_reset(c, side)) {
-            add(l, DUET_RESET, side, conn);
+            duet_add(l, DUET_RESET, side, conn);
         }
         if (may_read_end(c, side)) {
-            add(l, DUET_ENDED, side, conn);
+            duet_add(l, DUET_ENDED, side, conn);
         }
     }
 }
@@ -272,38 +256,19 @@ static bool may_read(int side)
            s->session.live == c->attempt && !s->session.closed && !c->is_eof[side] && c->flow[!side].size > 0;
 }
 
-static void add_of_application(struct list *l, int side)
-{
-    const struct rtcp_session *s = &duet.side[side].session;
-
-    if (duet.left.bytes[side] > 0 && !duet.side[side].has_threads && !s->shut && !s->peer_closed &&
-        rtcp_outbox_room(&s->out) > 0) {
-        add(l, DUET_APPEND, side, 0);
-    }
-    if (duet.left.shutdowns > 0 && !s->shut) {
-        add(l, DUET_SHUTDOWN, side, 0);
-    }
-    if (duet.left.closes > 0 && !s->closed) {
-        add(l, DUET_CLOSE, side, 0);
-    }
-    if (duet.left.aborts > 0 && !s->aborted) {
-        add(l, DUET_ABORT, side, 0);
-    }
-}
-
-static void add_of_side(struct list *l, int side)
+static void add_of_side(struct duet_list *l, int side)
 {
     const struct duet_side *s = &duet.side[side];
 
     for (int i = 0; i < s->packets && duet_threads_is_idle(!side); i++) {
-        add(l, DUET_DELIVER, side, i);
+        duet_add(l, DUET_DELIVER, side, i);
         if (duet.left.repeats > 0) {
-            add(l, DUET_REPEAT, side, i);
+            duet_add(l, DUET_REPEAT, side, i);
         }
     }
     for (int i = 0; i < DUET_THREADS; i++) {
         if (duet_threads_may(side, i)) {
-            add(l, DUET_STEP, side, i);
+            duet_add(l, DUET_STEP, side, i);
         }
     }
     if (s->is_over) {
@@ -311,27 +276,28 @@ static void add_of_side(struct list *l, int side)
     }
     if (side == 0 && duet.left.replaces > 0 && duet_threads_is_idle(0) && s->session.path == RTCP_PATH_ATTACHED &&
         s->session.trying == RTCP_TRY_REST) {
-        add(l, DUET_REPLACE, 0, 0);
+        duet_add(l, DUET_REPLACE, 0, 0);
     }
     if (may_write(side)) {
-        add(l, DUET_WRITE, side, 0);
+        duet_add(l, DUET_WRITE, side, 0);
     }
     if (may_read(side)) {
-        add(l, DUET_READ, side, 0);
+        duet_add(l, DUET_READ, side, 0);
     }
     if (s->live != DUET_NONE && duet.conn[s->live].end[side] == DUET_END_FREEZING) {
-        add(l, DUET_FROZEN, side, 0);
-        add(l, DUET_FROZEN, side, 1);
+        duet_add(l, DUET_FROZEN, side, 0);
+        duet_add(l, DUET_FROZEN, side, 1);
     }
     if (duet.left.expires > 0 && duet_threads_is_idle(side) && rtcp_session_deadline(&s->session) <= s->now + FAR) {
-        add(l, DUET_EXPIRE, side, 0);
+        duet_add(l, DUET_EXPIRE, side, 0);
     }
-    add_of_application(l, side);
+    duet_add_wishes(l, side);
+    duet_add_news(l, side);
 }
 
 size_t duet_actions(struct duet_action *ret_actions)
 {
-    struct list l = {ret_actions, 0};
+    struct duet_list l = {ret_actions, 0};
 
     for (int i = 0; i < DUET_CONNS; i++) {
         if (duet.conn[i].is_used) {
@@ -352,6 +318,15 @@ static bool is_delivered(int side)
 
     return peer->received == s->out.upto || s->aborted || peer->closed || duet.side[side].is_over ||
            duet.side[!side].is_over;
+}
+
+/* I8: a wish for another connection lasts until there is one; ends leave it open. */
+static bool is_renewal_owed(int side)
+{
+    const struct duet_side *s = &duet.side[side];
+    bool is_ending = s->session.closed || s->session.peer_closed || s->session.aborted || s->is_over;
+
+    return s->wants_newer && !is_ending && !duet.side[!side].is_over;
 }
 
 /* What happens next when nothing goes wrong, each in its turn. False: only time can pass. */
@@ -376,6 +351,9 @@ static bool heal_step(bool is_told, size_t round)
         if (!duet_threads_is_read(0) || !duet_threads_is_read(1)) {
             duet_break_property("C2 bytes were counted that no application got");
         }
+        if (is_renewal_owed(0) || is_renewal_owed(1)) {
+            return false;
+        }
         for (int side = 0; side < 2; side++) {
             if (!duet.side[side].session.closed && !duet.side[side].is_over) {
                 rtcp_session_close(&duet.side[side].session, duet.side[side].now, false);
@@ -386,6 +364,13 @@ static bool heal_step(bool is_told, size_t round)
         }
     }
     return false;
+}
+
+static void break_hope(const char *what)
+{
+    bool is_owed = is_renewal_owed(0) || is_renewal_owed(1);
+
+    duet_break_property(is_owed ? "I8 a wish for another connection is forgotten" : what);
 }
 
 /* Until something is due at one of the sides. */
@@ -401,7 +386,7 @@ static void pass_time(void)
     }
     step = base_time_min(next[0], next[1]);
     if (step == BASE_NEVER) {
-        duet_break_property("a session waits for nothing");
+        break_hope("a session waits for nothing");
         return;
     }
     duet.side[0].now += step;
@@ -427,7 +412,7 @@ const char *duet_heal(bool is_told)
         }
         pass_time();
     }
-    duet_break_property("C2 the network is well and the sessions do not end");
+    break_hope("C2 the network is well and the sessions do not end");
     return duet.broken;
 }
 
@@ -453,7 +438,11 @@ void duet_describe(char *text, size_t size, struct duet_action x)
                                         "shutdown by",
                                         "close by",
                                         "abort by",
-                                        "a step at"};
+                                        "a step at",
+                                        "no connection needed by",
+                                        "another connection planned by",
+                                        "close in a hurry by",
+                                        "news for"};
     static const char *const sides[] = {"client", "server"};
     enum duet_kind kind = (enum duet_kind)x.kind;
 

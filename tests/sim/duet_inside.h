@@ -86,6 +86,9 @@ struct duet_side {
     struct rtcp_route route;
     struct rtcp_tombstone grave;
     base_time now;
+    base_time until;     /* the application gives its close so long; 0: as long as it takes */
+    bool wants_newer;    /* the application asked for another connection, and none was made since ... */
+    uint32_t newer_than; /* ... but this one */
     bool is_over;
     int status;
     int live, trying;                        /* connections, or DUET_NONE */
@@ -116,6 +119,12 @@ struct duet_world {
 
 extern struct duet_world duet;
 
+/* Actions that are possible. */
+struct duet_list {
+    struct duet_action *at;
+    size_t count;
+};
+
 /* ---- duet.c */
 
 void duet_break_property(const char *what);
@@ -139,6 +148,19 @@ void duet_answer(int conn);
 void duet_deliver(int from, int place, bool is_repeated);
 void duet_write(int side);
 void duet_read(int side);
+
+/* ---- duet_act.c */
+
+void duet_add(struct duet_list *l, enum duet_kind kind, int a, int b);
+
+/* ---- duet_wish.c: what the application of a side may ask for, and that it does */
+
+void duet_add_wishes(struct duet_list *l, int side);
+void duet_wish(int side, enum duet_kind kind);
+/* What others tell a side. */
+void duet_add_news(struct duet_list *l, int side);
+void duet_hear_news(int side, enum duet_news news);
+
 /* ---- duet_threads.c: the same with threads, by the product's own rules */
 
 /* After the opening: the side goes on with threads. */

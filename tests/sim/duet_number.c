@@ -56,9 +56,9 @@ static uint64_t number_of_states(uint64_t h, const struct rtcp_session *s)
         s->reset_conf,   s->peer_shut,
         s->peer_closed,  s->tells_again,
         s->cid != 0,     s->reliable.type == 0 || s->reliable.id == (uint16_t)(s->next_message_id - 1)};
-    const uint64_t words[] = {(uint64_t)s->life, (uint64_t)s->path, (uint64_t)s->trying, s->live,
-                              s->attempt,        s->wake,           s->reliable.type,    s->reliable.attempt,
-                              s->backoff.delay,  s->reqack_gap,     s->reliable.gap};
+    const uint64_t words[] = {
+        (uint64_t)s->life, (uint64_t)s->path, (uint64_t)s->trying, s->live,          s->attempt,    s->wake,
+        s->woken,          s->reliable.type,  s->reliable.attempt, s->backoff.delay, s->reqack_gap, s->reliable.gap};
 
     for (size_t i = 0; i < COUNT(flags); i++) {
         h = mix(h, flags[i]);
@@ -81,6 +81,19 @@ static uint64_t number_of_times(uint64_t h, const struct rtcp_session *s, base_t
     }
     h = mix(h, s->backoff.next_at > now); /* how much exactly is a matter of chance */
     return mix(h, rtcp_session_deadline(s) <= now);
+}
+
+/* Without a connection by agreement, or on the way there: the route's times decide when a passive client doubts it. */
+static uint64_t number_of_passive(uint64_t h, const struct rtcp_session *s, base_time now)
+{
+    bool is_said = s->wants_passive && s->reliable.type == RTCP_WIRE_PASSIVE;
+
+    h = mix(mix(mix(h, s->wants_passive), s->is_passive), s->is_doubtful);
+    h = mix(mix(h, s->let_go), is_said ? away(s->wished_at, now) : 0);
+    if (s->is_passive) {
+        h = mix(mix(h, away(s->route->heard_at, now)), away(s->route->asked_at, now));
+    }
+    return mix(h, s->close_deadline == BASE_NEVER ? 0 : away(s->close_deadline, now));
 }
 
 /* The age of a probe in the asker's memory. */
@@ -129,9 +142,14 @@ static uint64_t number_of_side(uint64_t h, int side)
         h = number_of_offsets(h, &s->session);
         h = number_of_states(h, &s->session);
         h = number_of_times(h, &s->session, s->now);
+        h = number_of_passive(h, &s->session, s->now);
+        if (duet.left.news > 0) { /* one session of a route asks for all */
+            h = mix(h, away(s->route.asked_at, s->now));
+        }
         h = mix(h, s->route.to.family);
         h = mix(h, s->session.told_at > s->route.echoed_at);
     }
+    h = mix(h, s->wants_newer ? 1 + s->newer_than : 0);
     h = mix(h, s->live == DUET_NONE ? 0 : duet.conn[s->live].attempt);
     h = mix(h, s->trying == DUET_NONE ? 0 : duet.conn[s->trying].attempt);
     for (int i = 0; i < s->packets; i++) {
@@ -171,6 +189,7 @@ uint64_t duet_number(void)
     h = mix(h, sum);
     h = mix(mix(mix(h, (uint64_t)duet.left.breaks), (uint64_t)duet.left.expires), (uint64_t)duet.left.repeats);
     h = mix(mix(mix(h, (uint64_t)duet.left.bytes[0]), (uint64_t)duet.left.bytes[1]), (uint64_t)duet.left.shutdowns);
-    h = mix(h, (uint64_t)duet.left.replaces);
+    h = mix(mix(h, (uint64_t)duet.left.replaces), (uint64_t)duet.left.passivates);
+    h = mix(mix(mix(h, (uint64_t)duet.left.renews), (uint64_t)duet.left.hurries), (uint64_t)duet.left.news);
     return mix(mix(h, (uint64_t)duet.left.closes), (uint64_t)duet.left.aborts);
 }
