@@ -137,6 +137,9 @@ void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
     if (link->state == RTCP_LINK_CLOSED) {
         return;
     }
+    if (is_gentle && link->is_corked) {
+        (void)rtcp_link_flush_out(link); /* in order: the answer that waited for the callbacks goes first */
+    }
     rtcp_listener_remove_half_open(link);
     ev_io_stop(loop, &link->reader);
     ev_io_stop(loop, &link->writer);

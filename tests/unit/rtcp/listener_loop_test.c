@@ -26,7 +26,8 @@ struct world {
     struct rtcp_endpoint *far;
     struct rtcp_listener *listener;
     int accepted;
-    bool shuts; /* the server ends its bytes at once */
+    bool shuts;  /* the server ends its bytes at once */
+    bool closes; /* ... or closes */
 };
 
 static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
@@ -44,6 +45,9 @@ static void on_accept(void *user, struct rtcp_listener *listener, struct rtcp_st
     w->accepted++;
     if (w->shuts) {
         assert_int_equal(rtcp_shutdown(stream), 0);
+    }
+    if (w->closes) {
+        rtcp_close(stream, RTCP_LINGER_BACKGROUND);
     }
 }
 
@@ -223,34 +227,45 @@ static void wait_for_answer(struct world *w, int fd, struct rtcp_wire_answer *re
     assert_int_equal(rtcp_wire_get_answer((struct base_bytes){bytes, sizeof bytes}, ret_answer), 0);
 }
 
+/* The RESUME of who sent `open` and was answered by `a`, at the beginning of both directions. */
+static void put_resume(uint8_t out[RTCP_WIRE_REQUEST], const uint8_t open[RTCP_WIRE_REQUEST],
+                       const struct rtcp_wire_answer *a, uint16_t udp_port, uint16_t flags)
+{
+    const struct rtcp_auth_shared none = {.is_set = false};
+    struct rtcp_wire_request r;
+    struct rtcp_auth_keys own;
+
+    assert_int_equal(rtcp_wire_get_request((struct base_bytes){open, RTCP_WIRE_REQUEST}, &r), 0);
+    rtcp_auth_derive(&own, &none, r.nonce, a->nonce);
+    r.kind = RTCP_WIRE_RESUME;
+    r.flags = flags;
+    r.udp_port = udp_port;
+    r.cid = a->cid;
+    r.attempt++;
+    r.name = a->name;
+    r.server_incarnation = a->incarnation;
+    rtcp_wire_put_request(out, &r);
+    rtcp_auth_sign(out, RTCP_WIRE_REQUEST, own.handshake_up, 0, 0, NULL);
+}
+
 /* Its session has nobody to say anything to, also what it was about to repeat. */
 static void a_client_that_comes_back_from_elsewhere_without_a_port_has_no_route_any_more(void **state)
 {
-    const struct rtcp_auth_shared none = {.is_set = false};
-    struct rtcp_wire_request r = {.kind = RTCP_WIRE_RESUME, .control_id = 7, .attempt = 2, .window = 65536};
-    uint8_t bytes[RTCP_WIRE_REQUEST];
-    struct rtcp_auth_keys own;
+    uint8_t open[RTCP_WIRE_REQUEST];
+    uint8_t resume[RTCP_WIRE_REQUEST];
     struct rtcp_wire_answer a;
-    struct rtcp_wire_request open;
     struct world w;
     int fd[2];
 
     (void)state;
     set_up(&w, 0, 100);
     w.shuts = true;
-    put_open(bytes, -1, 1, 1);
-    assert_int_equal(rtcp_wire_get_request((struct base_bytes){bytes, sizeof bytes}, &open), 0);
-    fd[0] = dial(w.listener, bytes, sizeof bytes);
+    put_open(open, -1, 1, 1);
+    fd[0] = dial(w.listener, open, sizeof open);
     wait_for_answer(&w, fd[0], &a);
     assert_int_equal(w.far->routes.count, 1);
-    rtcp_auth_derive(&own, &none, open.nonce, a.nonce);
-    r.cid = a.cid;
-    r.client_incarnation = open.client_incarnation;
-    r.name = a.name;
-    r.server_incarnation = a.incarnation;
-    rtcp_wire_put_request(bytes, &r);
-    rtcp_auth_sign(bytes, sizeof bytes, own.handshake_up, 0, 0, NULL);
-    fd[1] = dial_from(2, w.listener, bytes, sizeof bytes);
+    put_resume(resume, open, &a, 0, 0);
+    fd[1] = dial_from(2, w.listener, resume, sizeof resume);
     wait_for_answer(&w, fd[1], &a);
     assert_int_equal(a.kind, RTCP_WIRE_RESUMED);
     turns_for(&w, RTCP_RELIABLE_LAST); /* a HALF_CLOSE would be repeated by then */
@@ -331,6 +346,33 @@ static void a_refusal_is_signed_under_the_key_of_its_request(void **state)
     }
 }
 
+/* Where datagrams do not get through the flags of a RESUME are the client's CLOSE, and the answer is its confirmation.
+ */
+static void who_completes_a_session_by_its_resume_is_answered(void **state)
+{
+    uint8_t open[RTCP_WIRE_REQUEST];
+    uint8_t resume[RTCP_WIRE_REQUEST];
+    struct rtcp_wire_answer a;
+    struct world w;
+    int fd[2];
+
+    (void)state;
+    set_up(&w, 0, 100);
+    w.closes = true;
+    put_open(open, -1, 1, 1);
+    fd[0] = dial(w.listener, open, sizeof open);
+    wait_for_answer(&w, fd[0], &a);
+    put_resume(resume, open, &a, 1, RTCP_WIRE_SHUT | RTCP_WIRE_CLOSED);
+    fd[1] = dial(w.listener, resume, sizeof resume);
+    wait_for_answer(&w, fd[1], &a);
+
+    assert_int_equal(a.kind, RTCP_WIRE_RESUMED);
+    assert_int_equal(a.flags, RTCP_WIRE_SHUT | RTCP_WIRE_CLOSED);
+    close(fd[0]);
+    close(fd[1]);
+    tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_client_that_comes_back_from_elsewhere_without_a_port_has_no_route_any_more),
         cmocka_unit_test(nobody_shares_anothers_route_by_choice),
         cmocka_unit_test(a_refusal_is_signed_under_the_key_of_its_request),
+        cmocka_unit_test(who_completes_a_session_by_its_resume_is_answered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
