@@ -305,8 +305,10 @@ int rtcp_shutdown(struct rtcp_stream *stream)
 
 void rtcp_stream_close(struct rtcp_stream *stream, bool is_abort, base_time deadline, bool for_ever)
 {
+    const struct rtcp_draining *drain = &stream->endpoint->drain;
     base_time now = base_clock_now();
 
+    deadline = drain->is_on ? base_time_min(deadline, drain->deadline) : deadline; /* no stream outlasts it */
     rtcp_session_linger(&stream->session, deadline, for_ever);
     rtcp_session_close(&stream->session, now, is_abort);
     if (stream->live != NULL) {

@@ -225,7 +225,7 @@ static base_time unproven_due(const struct rtcp_session *s)
 static base_time end_due(const struct rtcp_session *s)
 {
     if (s->aborted) {
-        return s->closed_at + RTCP_ABORT_MAX;
+        return base_time_min(s->closed_at + RTCP_ABORT_MAX, s->close_deadline);
     }
     if (s->life != RTCP_LIFE_CLOSING) {
         return BASE_NEVER;

@@ -22,7 +22,7 @@ static bool is_settled(const struct talk *t)
     const struct talk_end *s = &t->end[TALK_SERVER];
     bool server_known = s->life != 0;
 
-    if (!talks_is_alive(c) && !(c->is_over && c->status == 0)) {
+    if (!talks_is_alive(c)) {
         return true; /* the server keeps its end: nothing proves that the client is gone */
     }
     if (talks_keys_lock_out(t)) {

@@ -84,6 +84,29 @@ static void the_peer_of_an_expired_closing_hears_of_an_abort(void **state)
     }
 }
 
+/* A drain gives a deadline to what was aborted before, too: the telling of the abort must not outlast it. */
+static void a_deadline_ends_the_telling_of_an_abort(void **state)
+{
+    (void)state;
+    for (int who = 0; who < 2; who++) {
+        struct duo d;
+
+        pair(&d);
+        duo_block_tcp(&d, true);
+        duo_block_udp(&d, true);
+        duo_finish(side(&d, who), true);
+        rtcp_session_linger(&side(&d, who)->session, d.now + BASE_S(1), false);
+        duo_pump(side(&d, who));
+        duo_run(&d, BASE_MS(900));
+        assert_false(side(&d, who)->is_closed);
+        duo_run(&d, BASE_MS(200));
+
+        assert_true(side(&d, who)->is_closed);
+        assert_int_equal(side(&d, who)->status, BASE_E_CLOSED);
+        duo_close(&d);
+    }
+}
+
 static void a_deadline_that_is_not_needed_changes_nothing(void **state)
 {
     (void)state;
@@ -331,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_deadline_ends_a_closing_and_counts_what_was_not_acknowledged),
         cmocka_unit_test(the_peer_of_an_expired_closing_hears_of_an_abort),
+        cmocka_unit_test(a_deadline_ends_the_telling_of_an_abort),
         cmocka_unit_test(a_deadline_that_is_not_needed_changes_nothing),
         cmocka_unit_test(without_contact_a_background_closing_ends_at_its_limit),
         cmocka_unit_test(for_ever_means_until_the_last_byte),
