@@ -327,6 +327,7 @@ static void settle(struct client *c, bool took)
     if (!ev_is_active(&c->writer)) {
         ev_timer_stop(loop, &c->patience);
     } else if (!ev_is_active(&c->patience)) {
+        ev_now_update(loop); /* the answer may have taken its time: that is not the reader's */
         ev_timer_set(&c->patience, (double)BASE_ADMIN_PATIENCE / 1e9, 0.);
         ev_timer_start(loop, &c->patience);
     }

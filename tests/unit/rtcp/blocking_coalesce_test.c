@@ -148,7 +148,7 @@ static void a_flush_sends_what_waits_first(void **state)
 static void *answer(void *argument)
 {
     struct rtcp_socket *socket = argument;
-    uint8_t bytes[SOME];
+    uint8_t bytes[SOME] = {0};
 
     for (int i = 0; i < ROUNDS; i++) {
         expect_bytes(socket, SOME);
