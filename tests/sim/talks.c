@@ -101,10 +101,31 @@ static void send_some(struct talk *t, int side)
     }
 }
 
-/* A server that left closed what had no name yet, too. */
-static bool has_closed(const struct talk_end *e)
+/* The end that a client reads may be that of a server which left before the stream had a name there: none of its bytes
+ * were read. What is remembered of the server then belongs to nobody, or to a process that was there before. */
+static bool is_end_without_name(const struct talk *t, int side)
 {
-    return e->has_closed || (e->life == 0 && talks_drain_was_on(e->node));
+    const struct talk_end *peer = &t->end[!side];
+
+    return side == TALK_CLIENT && t->end[side].received == 0 && !talks_is_alive(peer) && talks_drain_was_on(peer->node);
+}
+
+static void judge_end(const struct talk *t, int side)
+{
+    const struct talk_end *e = &t->end[side];
+    const struct talk_end *peer = &t->end[!side];
+
+    if (is_end_without_name(t, side)) {
+        return;
+    }
+    if (e->received != peer->sent || (!peer->has_shut && !peer->has_closed)) {
+        sim_fail("C8 no false end", "stream %llx side %d ended after %llu of %llu bytes", (unsigned long long)t->key,
+                 side, (unsigned long long)e->received, (unsigned long long)peer->sent);
+    }
+    if (peer->has_aborted && !peer->has_shut) {
+        sim_fail("C8 no false end", "stream %llx side %d: an abort looks like an end", (unsigned long long)t->key,
+                 side);
+    }
 }
 
 static void receive_some(struct talk *t, int side)
@@ -119,15 +140,7 @@ static void receive_some(struct talk *t, int side)
 
         if (n == 0) {
             e->got_end = true;
-            if (e->received != peer->sent || (!peer->has_shut && !has_closed(peer))) {
-                sim_fail("C8 no false end", "stream %llx side %d ended after %llu of %llu bytes",
-                         (unsigned long long)t->key, side, (unsigned long long)e->received,
-                         (unsigned long long)peer->sent);
-            }
-            if (peer->has_aborted && !peer->has_shut) {
-                sim_fail("C8 no false end", "stream %llx side %d: an abort looks like an end",
-                         (unsigned long long)t->key, side);
-            }
+            judge_end(t, side);
         }
         if (n <= 0) {
             return;
