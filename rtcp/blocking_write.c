@@ -28,9 +28,9 @@ static void send_fin(struct rtcp_socket *socket, bool is_control)
     }
     link->fin_sent = true;
     if (rtcp_connection_use(&link->use)) {
-        rtcp_face_unlock(socket->face);
+        rtcp_face_step_out(socket->face);
         shutdown(link->use.fd, SHUT_WR);
-        pthread_mutex_lock(&socket->face->lock);
+        rtcp_face_step_in(socket->face);
         rtcp_shared_link_leave(link);
     }
 }
@@ -106,10 +106,10 @@ static int64_t send_once(struct rtcp_socket *socket, bool is_control)
         return 0;
     }
     no_pages = d.no_pages;
-    rtcp_face_unlock(socket->face);
+    rtcp_face_step_out(socket->face);
     n = rtcp_pages_write(link->use.fd, &d.ring, d.offset, d.bytes, &no_pages);
     error = errno;
-    pthread_mutex_lock(&socket->face->lock);
+    rtcp_face_step_in(socket->face);
     land(socket, &d, n, no_pages && !d.no_pages);
     if (n < 0 && error != EAGAIN && error != EINTR) {
         rtcp_shared_link_broke(link, error, "writing failed");
