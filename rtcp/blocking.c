@@ -6,6 +6,7 @@
 #include "rtcp/defaults.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* ------------------------------------------------------------------------------------------------ inside */
@@ -46,11 +47,10 @@ void rtcp_socket_release(struct rtcp_socket *socket)
 
 void rtcp_socket_wake(struct rtcp_socket *socket)
 {
-    if (!socket->is_woken) {
-        socket->is_woken = true;
-        socket->users++;
-        socket->next_woken = socket->face->woken;
-        socket->face->woken = socket;
+    pthread_cond_broadcast(&socket->readable);
+    pthread_cond_broadcast(&socket->writable);
+    for (const struct rtcp_poller *p = socket->pollers; p != NULL; p = p->next) {
+        (void)eventfd_write(p->fd, 1);
     }
 }
 
@@ -173,10 +173,7 @@ int rtcp_socket_connect(const char *address, const struct rtcp_socket_options *o
         return BASE_E_NOMEM;
     }
     c.socket->is_nonblocking = options->is_nonblocking;
-    status = c.names[0] == '\0' ? rtcp_face_run_here(face, do_connect, &c) : rtcp_face_run(face, do_connect, &c);
-    if (status == 0 && !c.socket->is_greeted) {
-        rtcp_face_post(c.socket); /* the connection is not there at once: the loop has to hear of it */
-    }
+    status = rtcp_face_run(face, do_connect, &c);
     if (status == 0 && timeout > 0 && !options->is_nonblocking) {
         status = wait_open(c.socket, options->wait_accepted, until);
     }

@@ -3,7 +3,7 @@
  *
  * A process has one endpoint for all its sockets of this face, and one thread of the library that runs it, begun at the
  * first call: handshakes, acknowledgements and timers are its business. Bytes are moved by the threads that call: they
- * use the TCP connection themselves; and what they find the library's thread asleep for they do in its place.
+ * use the TCP connection themselves.
  *
  * Rules that hold for every function here:
  *   thread     any, and any number at once, also on one socket. Bytes of one rtcp_socket_send lie together where they

@@ -13,8 +13,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,51 +37,13 @@ bool rtcp_face_lock(struct rtcp_face *face)
     return true;
 }
 
-/* Only now: who wakes up wants the lock, and would go back to sleep before it. */
-static void wake_waiting(struct rtcp_face *face)
-{
-    while (face->woken != NULL) {
-        struct rtcp_socket *socket = face->woken;
-
-        face->woken = socket->next_woken;
-        socket->is_woken = false;
-        pthread_cond_broadcast(&socket->readable);
-        pthread_cond_broadcast(&socket->writable);
-        for (const struct rtcp_poller *p = socket->pollers; p != NULL; p = p->next) {
-            (void)eventfd_write(p->fd, 1);
-        }
-        rtcp_socket_release(socket);
-    }
-}
-
-void rtcp_face_step_out(struct rtcp_face *face)
-{
-    if (!rtcp_face_is_lent(face)) {
-        wake_waiting(face);
-        pthread_mutex_unlock(&face->lock);
-    }
-}
-
-void rtcp_face_step_in(struct rtcp_face *face)
-{
-    if (!rtcp_face_is_lent(face)) {
-        pthread_mutex_lock(&face->lock);
-    }
-}
-
 void rtcp_face_unlock(struct rtcp_face *face)
 {
-    bool is_call_due;
+    bool is_call_wanted = face->is_call_wanted;
 
-    rtcp_face_lend_for_posted(face);
-    wake_waiting(face);
-    if (face->is_nudge_wanted && face->is_asleep) {
-        rtcp_face_nudge(face);
-    }
-    is_call_due = face->is_call_wanted && face->is_asleep; /* awake, it looks before it sleeps */
-    face->is_call_wanted = face->is_call_wanted && !is_call_due;
+    face->is_call_wanted = false;
     pthread_mutex_unlock(&face->lock);
-    if (is_call_due) {
+    if (is_call_wanted) {
         ev_async_send(face->loop, &face->call);
     }
 }
@@ -105,34 +65,20 @@ bool rtcp_face_wait(struct rtcp_face *face, pthread_cond_t *what, base_time unti
     if (until != BASE_NEVER && base_clock_now() >= until) {
         return false;
     }
-    if ((face->is_call_wanted || face->is_nudge_wanted) && face->is_asleep) { /* what we wait for may depend on it */
+    if (face->is_call_wanted) { /* what we wait for may depend on it */
         rtcp_face_unlock(face);
         pthread_mutex_lock(&face->lock);
         return true; /* it may have come meanwhile: look again */
     }
-    wake_waiting(face);
     return (until == BASE_NEVER ? pthread_cond_wait(what, &face->lock)
                                 : pthread_cond_timedwait(what, &face->lock, &at)) != ETIMEDOUT;
 }
 
 /* ------------------------------------------------------------------------------------------------ the thread */
 
-static bool is_work_left(const struct rtcp_face *face)
-{
-    return face->is_call_wanted || face->posted != NULL || face->left != NULL || face->over != NULL;
-}
-
 static void on_sleep(struct ev_loop *loop)
 {
-    struct rtcp_face *face = ev_userdata(loop);
-
-    wake_waiting(face);
-    face->is_asleep = true;
-    face->sleeps++;
-    if (is_work_left(face)) { /* posted while the lock was given back for the last time */
-        ev_async_send(face->loop, &face->call);
-    }
-    pthread_mutex_unlock(&face->lock);
+    rtcp_face_unlock(ev_userdata(loop));
 }
 
 static void on_awake(struct ev_loop *loop)
@@ -140,27 +86,33 @@ static void on_awake(struct ev_loop *loop)
     struct rtcp_face *face = ev_userdata(loop);
 
     pthread_mutex_lock(&face->lock);
-    face->is_asleep = false;
 }
 
 static void leave(void *user)
 {
-    rtcp_face_step_out(user);
+    struct rtcp_face *face = user;
+
+    pthread_mutex_unlock(&face->lock);
 }
 
 static void enter(void *user)
 {
-    rtcp_face_step_in(user);
+    struct rtcp_face *face = user;
+
+    pthread_mutex_lock(&face->lock);
 }
 
-static void perform_commands(struct rtcp_face *face)
+/* What other threads left to be done. */
+static void on_call(struct ev_loop *loop, ev_async *w, int events)
 {
+    struct rtcp_face *face = w->data;
     struct rtcp_command *command = face->commands;
+    struct rtcp_socket *posted = face->posted;
 
-    if (command == NULL) {
-        return;
-    }
+    (void)loop;
+    (void)events;
     face->commands = NULL;
+    face->posted = NULL;
     while (command != NULL) {
         struct rtcp_command *next = command->next; /* it lives on the stack of a thread that waits for it */
 
@@ -170,13 +122,6 @@ static void perform_commands(struct rtcp_face *face)
         command = next;
     }
     pthread_cond_broadcast(&face->done);
-}
-
-static void perform_posted(struct rtcp_face *face)
-{
-    struct rtcp_socket *posted = face->posted;
-
-    face->posted = NULL;
     while (posted != NULL) {
         struct rtcp_socket *socket = posted;
 
@@ -187,51 +132,12 @@ static void perform_posted(struct rtcp_face *face)
             rtcp_socket_alarm(socket);
         }
         if (socket->stream != NULL) {
-            rtcp_shared_link_tell_eof(socket);
             rtcp_stream_pump(socket->stream, base_clock_now());
         }
         rtcp_socket_release(socket);
     }
-}
-
-/* What other threads left to be done. */
-static void perform(struct rtcp_face *face)
-{
-    face->is_call_wanted = false;
-    face->is_nudge_wanted = false;
-    perform_commands(face);
-    perform_posted(face);
     rtcp_shared_link_close_left(face);
     rtcp_endpoint_turn(face->endpoint);
-}
-
-static void on_call(struct ev_loop *loop, ev_async *w, int events)
-{
-    (void)loop;
-    (void)events;
-    perform(w->data);
-}
-
-static void on_before(struct ev_loop *loop, ev_prepare *w, int events)
-{
-    struct rtcp_face *face = w->data;
-
-    (void)loop;
-    (void)events;
-    if (is_work_left(face)) {
-        perform(face);
-    }
-}
-
-static void on_nudge(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct rtcp_face *face = w->data;
-    uint64_t nothing;
-
-    (void)loop;
-    (void)events;
-    face->is_nudged = false;
-    (void)!read(w->fd, &nothing, sizeof nothing);
 }
 
 static void on_ends(struct ev_loop *loop, ev_io *w, int events)
@@ -254,28 +160,15 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------ orders */
-
-static void post(struct rtcp_socket *socket)
+void rtcp_face_post(struct rtcp_socket *socket)
 {
     if (!socket->is_posted) {
         socket->is_posted = true;
         socket->users++;
         socket->next_posted = socket->face->posted;
         socket->face->posted = socket;
+        socket->face->is_call_wanted = true;
     }
-}
-
-void rtcp_face_post(struct rtcp_socket *socket)
-{
-    post(socket);
-    socket->face->is_call_wanted = true;
-}
-
-void rtcp_face_post_later(struct rtcp_socket *socket)
-{
-    post(socket);
-    socket->face->is_nudge_wanted = true;
 }
 
 int rtcp_face_run(struct rtcp_face *face, int (*command)(struct rtcp_face *, void *), void *argument)
@@ -340,9 +233,6 @@ static void in_child(void)
         for (const struct rtcp_shared_link *l = face->left; l != NULL; l = l->next_left) {
             close(l->use.fd); /* of a link that exists: closed above, and nobody made another number of it since */
         }
-        for (const struct rtcp_shared_link *l = face->over; l != NULL; l = l->next_left) {
-            close(l->use.fd);
-        }
         for (const struct rtcp_listener *l = face->endpoint->listeners; l != NULL; l = l->next) {
             close(l->fd);
         }
@@ -361,7 +251,6 @@ static void in_child(void)
         rtcp_courier_close_copies(face->endpoint);
         base_admin_close_copies(face->admin);
         close(face->ends_fd);
-        close(face->nudge_fd);
     }
     atomic_store(&process.face, NULL);
     after_fork();
@@ -435,8 +324,7 @@ static int open_face(struct rtcp_face *face, const struct rtcp_endpoint_options 
 
     face->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     face->ends_fd = epoll_create1(EPOLL_CLOEXEC);
-    face->nudge_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (face->loop == NULL || face->ends_fd < 0 || face->nudge_fd < 0) {
+    if (face->loop == NULL || face->ends_fd < 0) {
         return BASE_E_SYSTEM;
     }
     status = rtcp_endpoint_open(face->loop, options, &face->endpoint);
@@ -445,8 +333,6 @@ static int open_face(struct rtcp_face *face, const struct rtcp_endpoint_options 
     }
     face->endpoint->leave = leave;
     face->endpoint->enter = enter;
-    face->endpoint->await = rtcp_shared_link_await;
-    face->endpoint->forget = rtcp_shared_link_forget;
     face->endpoint->user = face;
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP); /* it is held for a few hundred instructions */
@@ -458,15 +344,8 @@ static int open_face(struct rtcp_face *face, const struct rtcp_endpoint_options 
     ev_async_init(&face->call, on_call);
     face->call.data = face;
     ev_async_start(face->loop, &face->call);
-    ev_prepare_init(&face->before, on_before);
-    face->before.data = face;
-    ev_prepare_start(face->loop, &face->before);
-    ev_io_init(&face->nudge, on_nudge, face->nudge_fd, EV_READ);
-    face->nudge.data = face;
-    ev_io_start(face->loop, &face->nudge);
     ev_io_init(&face->ends, on_ends, face->ends_fd, EV_READ);
     face->ends.data = face;
-    ev_set_priority(&face->ends, EV_MINPRI); /* datagrams explain ends */
     ev_io_start(face->loop, &face->ends);
     return start_thread(face);
 }
@@ -487,9 +366,6 @@ static int make_face(const struct rtcp_endpoint_options *options)
         rtcp_endpoint_close(face->endpoint);
         if (face->ends_fd >= 0) {
             close(face->ends_fd);
-        }
-        if (face->nudge_fd >= 0) {
-            close(face->nudge_fd);
         }
         if (face->loop != NULL) {
             ev_loop_destroy(face->loop);

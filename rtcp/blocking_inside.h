@@ -2,7 +2,6 @@
  *
  *   blocking.c         the calls of blocking.h: sockets are made, accepted, closed, asked
  *   blocking_face.c    the process's one endpoint: its thread, its lock, fork and exit
- *   blocking_lend.c    its thread's work, done by another one while it sleeps
  *   blocking_link.c    one TCP connection of a shared stream: who is in it, how it is frozen and dropped
  *   blocking_read.c    what application threads read
  *   blocking_write.c   what application threads, or the control thread for them, write
@@ -10,16 +9,12 @@
  *
  * One lock, that of the face, guards everything of its endpoint: sessions, routes, the registry, the tokens. The
  * control thread holds it while it is awake, but not while it sleeps, sends or receives; application threads hold it
- * for the pure calls of the cores and for nothing that can wait. (One lock per session does not do: a session's calls
- * look at its route, and routes are shared between sessions.) The control thread never waits for an application thread:
- * it leaves orders, and the last one out carries them out.
- *
- * While the control thread sleeps an application thread that has work for it does the work itself where it can, and
- * spares both the way there and back: the loop is lent to it (blocking_lend.c). It holds the lock then from beginning
- * to end, system calls included: they are those that never wait.
+ * for the pure calls of the cores and for nothing that can wait: never over I/O. (One lock per session does not do: a
+ * session's calls look at its route, and routes are shared between sessions.) The control thread never waits for an
+ * application thread: it leaves orders, and the last one out carries them out.
  *
  * A function here says "locked" when it is called with the lock; "gives the lock back" when it does so in between: then
- * what was read before has to be read again. Short system calls lie between rtcp_face_step_out and rtcp_face_step_in.
+ * what was read before has to be read again.
  */
 #ifndef HOLDFAST_RTCP_BLOCKING_INSIDE_H
 #define HOLDFAST_RTCP_BLOCKING_INSIDE_H
@@ -54,22 +49,12 @@ struct rtcp_face {
     struct rtcp_endpoint *endpoint;
     struct holdfast_admin *admin; /* NULL: none was asked for */
     pthread_t thread;
-    bool is_asleep;            /* it waits for events */
-    uint64_t sleeps;           /* how often it did */
-    _Atomic pthread_t lent_to; /* an application thread that does its work meanwhile, and keeps the lock; 0: none */
-    ev_async call;             /* wakes it */
-    bool is_call_wanted;       /* there is something for it to do: it does so before it sleeps, or is woken */
-    ev_prepare before;         /* ... it sleeps */
-    int nudge_fd;              /* a timer: after the loop was lent, it looks soon what to wait for now */
-    ev_io nudge;
-    bool is_nudged; /* the timer is running */
+    ev_async call;
+    bool is_call_wanted; /* send it when the lock is given back */
     struct rtcp_command *commands;
     struct rtcp_socket *posted;    /* streams to be pumped */
-    struct rtcp_socket *woken;     /* whose waiting threads are to be woken when the lock is given back */
-    bool is_nudge_wanted;          /* what was posted can wait for the timer */
     struct rtcp_shared_link *left; /* connections to be closed */
-    struct rtcp_shared_link *over; /* connections that carry nothing any more: threads in them are to be woken */
-    int ends_fd;                   /* an epoll of its own: handshakes that go on, connections that ended or broke */
+    int ends_fd;                   /* an epoll of its own: connections that ended or broke */
     ev_io ends;
 };
 
@@ -78,15 +63,13 @@ struct rtcp_shared_link {
     struct rtcp_connection use;
     struct rtcp_face *face;
     struct rtcp_socket *socket;         /* not to be touched once nobody is inside */
-    struct rtcp_shared_link *next_left; /* in face->left: nobody is inside; or in face->over */
+    struct rtcp_shared_link *next_left; /* nobody is inside: it waits for the control thread to close it */
     bool has_link;
     bool is_gone; /* its descriptor was closed */
     bool is_gentle;
     bool is_greeted; /* handshake bytes are out: the stream may follow */
     bool has_pages;  /* sendfile may write to it: it is non-blocking, and readers wait in poll */
-    bool is_eof;     /* the session knows, or will soon */
-    bool tells_eof;  /* ... from the control thread */
-    uint64_t eof_at; /* face->sleeps then */
+    bool is_eof;     /* the session knows */
     bool is_woken;   /* we shut its reading side down: an end found in it means nothing */
     bool fin_sent;
     uint32_t early_in; /* as in struct rtcp_link: bytes before the peer's CONFIRM, and the CONFIRM */
@@ -113,11 +96,13 @@ struct rtcp_socket {
     struct rtcp_shared_link *link; /* carries the stream and is not dead; else NULL */
     struct rtcp_reader reader;
     struct rtcp_writer writer;
-    bool in_flight;   /* the session counts bytes as written that may not be in the kernel yet */
-    bool is_greeted;  /* the opening went out */
-    bool was_at_end;  /* the stream ended when everything was read */
-    bool keeps_alive; /* the timer is running */
-    ev_timer alarm;   /* wakes a reader whose deadline was set while it was in recv */
+    bool in_flight;       /* the session counts bytes as written that may not be in the kernel yet ... */
+    uint64_t flight_from; /* ... from here on: they stay as they are, though the peer may have them already */
+    bool awaits_landing;  /* somebody has no room because of them */
+    bool is_greeted;      /* the opening went out */
+    bool was_at_end;      /* the stream ended when everything was read */
+    bool keeps_alive;     /* the timer is running */
+    ev_timer alarm;       /* wakes a reader whose deadline was set while it was in recv */
     bool wants_alarm;
     struct rtcp_shared_link *reading; /* a thread is in recv on it, without a time limit */
     bool is_timed;                    /* a thread is in poll on a connection, and wake_fd wakes it */
@@ -128,8 +113,8 @@ struct rtcp_socket {
     struct rtcp_outbox ring; /* ... if a thread was still sending from it */
     uint8_t *rest;           /* bytes that were not read when it ended */
     size_t rest_size, rest_at;
-    struct rtcp_socket *next_posted, *next_woken;
-    bool is_posted, is_woken;
+    struct rtcp_socket *next_posted;
+    bool is_posted;
 
     bool is_listener;
     struct rtcp_listener *listener;                     /* NULL when it was closed */
@@ -144,33 +129,15 @@ struct rtcp_socket {
 BASE_MUST_USE int rtcp_face_get(struct rtcp_face **ret_face);
 /* Takes the lock of a socket's face: false in a child process, where the socket is dead. */
 BASE_MUST_USE bool rtcp_face_lock(struct rtcp_face *face);
-/* Gives it back. What is posted is done before, or the control thread is called. */
+/* Gives it back, and calls the control thread if it is wanted. */
 void rtcp_face_unlock(struct rtcp_face *face);
-/* As rtcp_face_unlock and rtcp_face_lock around a system call that does not wait: nobody is called yet, and whoever has
- * the loop keeps the lock. */
-void rtcp_face_step_out(struct rtcp_face *face);
-void rtcp_face_step_in(struct rtcp_face *face);
 /* Lets the control thread carry something out; locked; gives the lock back. */
 BASE_MUST_USE int rtcp_face_run(struct rtcp_face *face, int (*run)(struct rtcp_face *, void *), void *argument);
 /* The stream's effects are to be performed, or its timer is late: by the control thread. Locked. */
 void rtcp_face_post(struct rtcp_socket *socket);
-/* The same, but soon is early enough: the control thread does so with what comes next. Locked. */
-void rtcp_face_post_later(struct rtcp_socket *socket);
 /* As pthread_cond_wait with the lock, until a time of base_clock_now. False: it has come. */
 bool rtcp_face_wait(struct rtcp_face *face, pthread_cond_t *what, base_time until);
 void rtcp_face_init_cond(pthread_cond_t *cond);
-
-/* ------------------------------------------------------------------------------------------------ blocking_lend.c */
-
-/* Whether the loop is lent to the thread that asks; asked with and without the lock. */
-bool rtcp_face_is_lent(const struct rtcp_face *face);
-/* What is posted is done here, as far as it can be; what is left stays posted. Locked. */
-void rtcp_face_lend_for_posted(struct rtcp_face *face);
-/* The control thread does not know yet what to wait for now, and until when. It hears of it soon. Locked. */
-void rtcp_face_nudge(struct rtcp_face *face);
-/* As rtcp_face_run, but here where the loop can be lent: for something that waits for nothing and closes no descriptor
- * that the loop has seen. */
-BASE_MUST_USE int rtcp_face_run_here(struct rtcp_face *face, int (*run)(struct rtcp_face *, void *), void *argument);
 
 /* ------------------------------------------------------------------------------------------------ blocking.c */
 
@@ -188,8 +155,7 @@ int rtcp_socket_ended(const struct rtcp_socket *socket);
 
 /* The last one out of a connection, or its killer, carries out what tokens.h ordered. Locked; gives the lock back. */
 void rtcp_shared_link_order(struct rtcp_shared_link *link, unsigned orders);
-/* Wakes who is in connections that carry nothing any more, and closes those that everybody left. Locked, on the control
- * thread; gives the lock back. */
+/* Closes the connections that everybody left. Locked, on the control thread; gives the lock back. */
 void rtcp_shared_link_close_left(struct rtcp_face *face);
 /* Gives a use back. Locked; gives the lock back; the connection may be freed. */
 void rtcp_shared_link_leave(struct rtcp_shared_link *link);
@@ -198,8 +164,6 @@ void rtcp_shared_link_wake_reader(struct rtcp_socket *socket);
 /* The connection broke, or ended, in the hands of a thread. Locked. */
 void rtcp_shared_link_broke(struct rtcp_shared_link *link, int error, const char *why);
 void rtcp_shared_link_eof(struct rtcp_shared_link *link);
-/* The session hears of the end that was found. Locked, on the control thread. */
-void rtcp_shared_link_tell_eof(struct rtcp_socket *socket);
 /* Nothing more can be read from it because we shut its reading side down to wake a reader: it has to be replaced, where
  * the stream goes on. Locked. */
 void rtcp_shared_link_woken(struct rtcp_shared_link *link);
@@ -211,9 +175,6 @@ void rtcp_socket_alarm(struct rtcp_socket *socket);
 void rtcp_shared_link_look(struct rtcp_shared_link *link, uint32_t events);
 /* Events of face->ends. Locked. */
 void rtcp_shared_link_on_end(struct rtcp_face *face);
-/* Hooks of the endpoint, see inside_loop.h: the bytes of a handshake are waited for in face->ends. Locked. */
-bool rtcp_shared_link_await(void *user, struct rtcp_link *link);
-void rtcp_shared_link_forget(void *user, struct rtcp_link *link);
 /* Makes an accepted or connecting stream a shared one. Locked, on the control thread. */
 void rtcp_shared_link_adopt(struct rtcp_socket *socket, struct rtcp_stream *stream);
 

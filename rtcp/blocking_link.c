@@ -14,8 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define DRAIN_CHUNK  16384u
-#define IS_HANDSHAKE ((uint64_t)1) /* in the epoll of ends: the pointer is a link, not a shared one */
+#define DRAIN_CHUNK 16384u
 
 /* ------------------------------------------------------------------------------------------------ counting */
 
@@ -41,25 +40,8 @@ void rtcp_shared_link_eof(struct rtcp_shared_link *link)
 {
     if (rtcp_shared_link_counts(link) && !link->is_eof) {
         link->is_eof = true;
-        link->tells_eof = true;
-        link->eof_at = link->face->sleeps;
-        rtcp_face_post_later(link->socket);
-    }
-}
-
-/* The word that explains the end is a datagram that came just before it, as a rule. The control thread looks for events
- * once more and reads that first: then it need not ask. */
-void rtcp_shared_link_tell_eof(struct rtcp_socket *socket)
-{
-    struct rtcp_shared_link *link = socket->link;
-
-    if (link != NULL && link->tells_eof && link->face->sleeps == link->eof_at) {
-        rtcp_face_post_later(socket);
-    } else if (link != NULL && link->tells_eof) {
-        link->tells_eof = false;
-        if (rtcp_shared_link_counts(link)) {
-            rtcp_session_eof(&socket->stream->session, base_clock_now(), link->use.attempt);
-        }
+        rtcp_session_eof(&link->socket->stream->session, base_clock_now(), link->use.attempt);
+        rtcp_face_post(link->socket);
     }
 }
 
@@ -88,9 +70,9 @@ static void drain(struct rtcp_shared_link *link)
         if (may == 0) {
             return;
         }
-        rtcp_face_step_out(socket->face);
+        rtcp_face_unlock(socket->face);
         n = recv(link->use.fd, bytes, may < sizeof bytes ? may : sizeof bytes, MSG_DONTWAIT);
-        rtcp_face_step_in(socket->face);
+        pthread_mutex_lock(&socket->face->lock);
         stream = socket->stream;
         if (n <= 0 || !rtcp_shared_link_counts(link) || !rtcp_stream_waiting_room(stream, (size_t)n)) {
             return; /* not counted: the peer sends it again */
@@ -121,26 +103,8 @@ static void close_descriptor(struct rtcp_shared_link *link)
     }
 }
 
-/* Nothing is read or written on it any more. We have a use of it. */
-static void wake_inside(struct rtcp_shared_link *link)
-{
-    rtcp_face_step_out(link->face);
-    shutdown(link->use.fd, SHUT_RDWR);
-    rtcp_face_step_in(link->face);
-    rtcp_shared_link_leave(link);
-}
-
 void rtcp_shared_link_close_left(struct rtcp_face *face)
 {
-    while (face->over != NULL) {
-        struct rtcp_shared_link *link = face->over;
-
-        struct rtcp_socket *socket = link->socket;
-
-        face->over = link->next_left;
-        wake_inside(link);
-        rtcp_socket_release(socket);
-    }
     while (face->left != NULL) {
         struct rtcp_shared_link *link = face->left;
 
@@ -164,7 +128,7 @@ void rtcp_shared_link_order(struct rtcp_shared_link *link, unsigned orders)
         rtcp_socket_wake(socket);
         link->next_left = link->face->left;
         link->face->left = link;
-        link->face->is_nudge_wanted = true;
+        link->face->is_call_wanted = true;
     }
 }
 
@@ -181,36 +145,36 @@ void rtcp_shared_link_leave(struct rtcp_shared_link *link)
 static void kill_link(struct rtcp_shared_link *link, bool is_freeze)
 {
     struct rtcp_socket *socket = link->socket;
-    struct rtcp_face *face = link->face;
     unsigned orders = rtcp_connection_kill(&link->use, is_freeze);
 
     if (socket->link == link) {
         socket->link = NULL;
     }
-    if ((orders & RTCP_ORDER_SHUTDOWN) != 0 && link->is_gentle && !rtcp_face_is_lent(face)) {
-        link->next_left = face->over; /* our last word leaves first: the peer would ask what its end means */
-        face->over = link;
-        socket->users++; /* it may be the last use of the link, and order something */
-    } else if ((orders & RTCP_ORDER_SHUTDOWN) != 0) {
-        wake_inside(link);
-    } else if (link->is_gone && !link->has_link) {
-        free(link);
-    } else {
-        rtcp_shared_link_order(link, orders);
+    if ((orders & RTCP_ORDER_SHUTDOWN) != 0) {
+        rtcp_face_unlock(socket->face);
+        shutdown(link->use.fd, SHUT_RDWR);
+        pthread_mutex_lock(&socket->face->lock);
+        orders = rtcp_connection_leave(&link->use);
     }
+    if (link->is_gone && !link->has_link) {
+        free(link);
+        return;
+    }
+    rtcp_shared_link_order(link, orders);
+    rtcp_shared_link_close_left(socket->face);
 }
 
 void rtcp_shared_link_wake_reader(struct rtcp_socket *socket)
 {
     struct rtcp_shared_link *link = socket->link;
 
-    if (link == NULL || link->is_woken || link->use.users == 0 || !rtcp_connection_use(&link->use)) {
-        return; /* who comes later sees by itself that there is nothing to wait for */
+    if (link == NULL || link->is_woken || !rtcp_connection_use(&link->use)) {
+        return;
     }
     link->is_woken = true;
-    rtcp_face_step_out(socket->face);
+    rtcp_face_unlock(socket->face);
     shutdown(link->use.fd, SHUT_RD);
-    rtcp_face_step_in(socket->face);
+    pthread_mutex_lock(&socket->face->lock);
     rtcp_shared_link_leave(link);
 }
 
@@ -221,12 +185,13 @@ void rtcp_shared_link_wake_reader(struct rtcp_socket *socket)
 static bool set_waiting(struct rtcp_shared_link *link, int fd)
 {
     struct rtcp_socket *socket = link->socket;
+    int flags = fcntl(fd, F_GETFL);
 
     if (!socket->stream->no_pages && socket->wake_fd < 0) {
         socket->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     }
     link->has_pages = !socket->stream->no_pages && socket->wake_fd >= 0;
-    return link->has_pages || fcntl(fd, F_SETFL, 0) == 0; /* O_NONBLOCK is its only flag */
+    return link->has_pages || (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0);
 }
 
 void rtcp_shared_link_attach(struct rtcp_link *link)
@@ -252,12 +217,7 @@ void rtcp_shared_link_attach(struct rtcp_link *link)
     shared->early_in = link->early_in;
     shared->confirm_in = link->confirm_in;
     ends.data.ptr = shared;
-    /* Without it the pulse finds out. */
-    if (epoll_ctl(socket->face->ends_fd, link->is_known_apart ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, link->fd, &ends) < 0) {
-        (void)epoll_ctl(socket->face->ends_fd, EPOLL_CTL_DEL, link->fd, NULL);
-    }
-    link->is_awaited = false;
-    link->is_known_apart = false;
+    (void)epoll_ctl(socket->face->ends_fd, EPOLL_CTL_ADD, link->fd, &ends); /* without it the pulse finds out */
     link->shared = shared;
     socket->link = shared;
     socket->is_greeted = true;
@@ -431,43 +391,6 @@ void rtcp_shared_link_on_end(struct rtcp_face *face)
     struct epoll_event event;
 
     while (epoll_wait(face->ends_fd, &event, 1, 0) == 1) { /* one at a time: the next may be freed meanwhile */
-        if ((event.data.u64 & IS_HANDSHAKE) == 0) {
-            rtcp_shared_link_look(event.data.ptr, event.events);
-        } else {
-            struct rtcp_link *link = (struct rtcp_link *)(uintptr_t)(event.data.u64 & ~IS_HANDSHAKE);
-
-            if (link->is_awaited) {
-                rtcp_link_readable(link);
-            }
-        }
-    }
-}
-
-/* libev would go on hearing of the connection after it has stopped watching it, and be woken by its first bytes: so it
- * never gets to know it. Edges will do: whoever reads a handshake reads until there is nothing left. */
-bool rtcp_shared_link_await(void *user, struct rtcp_link *link)
-{
-    struct rtcp_face *face = user;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
-    int how = link->is_known_apart ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-
-    event.data.u64 = (uint64_t)(uintptr_t)link | IS_HANDSHAKE;
-    if (epoll_ctl(face->ends_fd, how, link->fd, &event) < 0) {
-        face->is_call_wanted = true; /* libev has to begin watching it */
-        return false;
-    }
-    link->is_known_apart = true;
-    link->is_awaited = true;
-    return true;
-}
-
-void rtcp_shared_link_forget(void *user, struct rtcp_link *link)
-{
-    const struct rtcp_face *face = user;
-
-    link->is_awaited = false;
-    if (link->is_known_apart) { /* a child of this process may keep the connection open: closing does not do */
-        link->is_known_apart = false;
-        (void)epoll_ctl(face->ends_fd, EPOLL_CTL_DEL, link->fd, NULL);
+        rtcp_shared_link_look(event.data.ptr, event.events);
     }
 }

@@ -28,9 +28,9 @@ static void send_fin(struct rtcp_socket *socket, bool is_control)
     }
     link->fin_sent = true;
     if (rtcp_connection_use(&link->use)) {
-        rtcp_face_step_out(socket->face);
+        rtcp_face_unlock(socket->face);
         shutdown(link->use.fd, SHUT_WR);
-        rtcp_face_step_in(socket->face);
+        pthread_mutex_lock(&socket->face->lock);
         rtcp_shared_link_leave(link);
     }
 }
@@ -73,6 +73,7 @@ static bool depart(struct rtcp_socket *socket, bool is_control, struct departure
     rtcp_session_depart(&stream->session, d->bytes.size, &d->flight);
     stream->flush_at = 0;
     socket->in_flight = true;
+    socket->flight_from = d->offset;
     return true;
 }
 
@@ -82,6 +83,10 @@ static void land(struct rtcp_socket *socket, const struct departure *d, ssize_t 
     struct rtcp_stream *stream = socket->stream;
 
     socket->in_flight = false;
+    if (socket->awaits_landing) {
+        socket->awaits_landing = false;
+        rtcp_socket_wake(socket);
+    }
     if (stream == NULL) {
         return;
     }
@@ -106,10 +111,10 @@ static int64_t send_once(struct rtcp_socket *socket, bool is_control)
         return 0;
     }
     no_pages = d.no_pages;
-    rtcp_face_step_out(socket->face);
+    rtcp_face_unlock(socket->face);
     n = rtcp_pages_write(link->use.fd, &d.ring, d.offset, d.bytes, &no_pages);
     error = errno;
-    rtcp_face_step_in(socket->face);
+    pthread_mutex_lock(&socket->face->lock);
     land(socket, &d, n, no_pages && !d.no_pages);
     if (n < 0 && error != EAGAIN && error != EINTR) {
         rtcp_shared_link_broke(link, error, "writing failed");
@@ -205,6 +210,20 @@ static void send_or_wait(struct rtcp_socket *socket, base_time now, size_t size)
     }
 }
 
+/* Takes what fits into the ring. What a thread is just giving to the kernel is not overwritten, not even where the peer
+ * has acknowledged it: the acknowledgement proves that the kernel has read it, but to nobody who checks threads. */
+static int64_t append(struct rtcp_socket *socket, base_time now, struct base_bytes bytes)
+{
+    struct rtcp_session *s = &socket->stream->session;
+    size_t kept = socket->in_flight ? (size_t)(s->out.upto - socket->flight_from) : 0;
+
+    if (kept + bytes.size > s->out.size) {
+        bytes.size = kept < s->out.size ? s->out.size - kept : 0;
+        socket->awaits_landing = bytes.size == 0;
+    }
+    return socket->awaits_landing ? BASE_E_AGAIN : rtcp_session_append(s, now, bytes);
+}
+
 /* Takes what fits of one range and sends it: the count, or a status. */
 static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
 {
@@ -217,8 +236,7 @@ static int64_t send_range(struct rtcp_socket *socket, struct base_bytes bytes)
 
         if (status == 0) {
             grow_ring(socket, now, bytes.size - taken);
-            n = rtcp_session_append(&socket->stream->session, now,
-                                    (struct base_bytes){bytes.data + taken, bytes.size - taken});
+            n = append(socket, now, (struct base_bytes){bytes.data + taken, bytes.size - taken});
             if (n > 0) {
                 taken += (size_t)n;
                 send_or_wait(socket, now, (size_t)n);

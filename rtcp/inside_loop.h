@@ -74,10 +74,8 @@ struct rtcp_link {
     bool is_eof;
     bool fin_sent;
     bool is_half_open;
-    bool is_awaited;     /* handshake bytes: somebody else than libev tells when they come */
-    bool is_known_apart; /* ... and knows the descriptor */
-    bool is_corked;      /* the answer of a handshake waits for what the callbacks of this turn will send */
-    bool is_hurried;     /* rtcp_link_hurry was called */
+    bool is_corked;  /* the answer of a handshake waits for what the callbacks of this turn will send */
+    bool is_hurried; /* rtcp_link_hurry was called */
     struct rtcp_address peer;
 
     uint8_t out[RTCP_WIRE_REQUEST + RTCP_WIRE_CONFIRM]; /* handshake bytes that go before the stream */
@@ -250,9 +248,6 @@ struct rtcp_endpoint {
     /* The blocking face: its lock is given back around system calls of the control port. NULL: nobody shares this. */
     void (*leave)(void *user);
     void (*enter)(void *user);
-    /* ... and it waits for handshake bytes itself, and calls rtcp_link_readable. False: libev does. */
-    bool (*await)(void *user, struct rtcp_link *link);
-    void (*forget)(void *user, struct rtcp_link *link);
     void *user;
 };
 
@@ -265,10 +260,6 @@ void rtcp_link_no_delay(int fd);
 void rtcp_link_hurry(struct rtcp_link *link);
 /* What an errno says about the peer: enum rtcp_evidence or -1. */
 int rtcp_link_evidence(int error);
-/* Bytes of a handshake are waited for from now on, or no more; then they are there, or came to an end. */
-void rtcp_link_await(struct rtcp_link *link);
-void rtcp_link_unawait(struct rtcp_link *link);
-void rtcp_link_readable(struct rtcp_link *link);
 /* Tells the session, or drops a handshake that belongs to none. */
 void rtcp_link_broke(struct rtcp_link *link, base_time now, int error, const char *why);
 /* Begins a connection for a stream; NULL and *ret_evidence when that fails at once. */

@@ -113,33 +113,11 @@ struct rtcp_link *rtcp_link_accepted(struct rtcp_listener *listener, int fd, con
         link->peer = *peer;
         listener->users++;
         rtcp_listener_add_half_open(link);
-        rtcp_link_await(link);
+        ev_io_start(listener->endpoint->loop, &link->reader);
         ev_timer_set(&link->timer, (double)RTCP_HANDSHAKE_IDLE / 1e9, 0.);
         ev_timer_start(listener->endpoint->loop, &link->timer);
     }
     return link;
-}
-
-void rtcp_link_await(struct rtcp_link *link)
-{
-    struct rtcp_endpoint *endpoint = link->endpoint;
-
-    if (endpoint->await == NULL || !endpoint->await(endpoint->user, link)) {
-        ev_io_start(endpoint->loop, &link->reader);
-    }
-}
-
-void rtcp_link_unawait(struct rtcp_link *link)
-{
-    link->is_awaited = false;
-    ev_io_stop(link->endpoint->loop, &link->reader);
-}
-
-static void forget(struct rtcp_link *link)
-{
-    if (link->endpoint->forget != NULL) {
-        link->endpoint->forget(link->endpoint->user, link);
-    }
 }
 
 static void close_fd(int fd, bool is_gentle)
@@ -163,13 +141,12 @@ void rtcp_link_close(struct rtcp_link *link, bool is_gentle)
         (void)rtcp_link_flush_out(link); /* in order: the answer that waited for the callbacks goes first */
     }
     rtcp_listener_remove_half_open(link);
-    rtcp_link_unawait(link);
+    ev_io_stop(loop, &link->reader);
     ev_io_stop(loop, &link->writer);
     ev_timer_stop(loop, &link->timer);
     if (link->shared != NULL) {
         rtcp_shared_link_drop(link, is_gentle);
     } else if (link->fd >= 0) {
-        forget(link);
         close_fd(link->fd, is_gentle);
     }
     link->state = RTCP_LINK_CLOSED;
@@ -186,7 +163,6 @@ int rtcp_link_take_fd(struct rtcp_link *link)
 {
     int fd = link->fd;
 
-    forget(link);
     link->fd = -1;
     rtcp_link_close(link, true);
     return fd;
@@ -236,12 +212,15 @@ static void finish(struct rtcp_endpoint *endpoint, struct rtcp_stream *stream, b
     rtcp_endpoint_turn(endpoint);
 }
 
-void rtcp_link_readable(struct rtcp_link *link)
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
+    struct rtcp_link *link = w->data;
     struct rtcp_endpoint *endpoint = link->endpoint;
     struct rtcp_stream *stream = link->stream;
     base_time now;
 
+    (void)loop;
+    (void)events;
     if (link->state == RTCP_LINK_STREAM) { /* the session knows nothing new: no effects, no other deadline, no clock */
         rtcp_stream_readable(stream);
         rtcp_endpoint_turn(endpoint);
@@ -266,17 +245,10 @@ void rtcp_link_readable(struct rtcp_link *link)
     case RTCP_LINK_CONNECTING:
     case RTCP_LINK_FROZEN:
     case RTCP_LINK_CLOSED:
-        ev_io_stop(endpoint->loop, &link->reader);
+        ev_io_stop(loop, w);
         break;
     }
     finish(endpoint, stream, now);
-}
-
-static void on_readable(struct ev_loop *loop, ev_io *w, int events)
-{
-    (void)loop;
-    (void)events;
-    rtcp_link_readable(w->data);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)

@@ -70,7 +70,7 @@ void rtcp_link_read_answer(struct rtcp_link *link, base_time now)
     int done = read_message(link, RTCP_WIRE_ANSWER);
 
     if (done == 1) {
-        rtcp_link_unawait(link);
+        ev_io_stop(link->endpoint->loop, &link->reader);
         rtcp_session_answered(s, now, link->attempt, (struct base_bytes){link->in, link->in_size});
     } else if (done < -1) {
         rtcp_session_broke(s, now, link->attempt, RTCP_EVIDENCE_WRONG_PEER, "what answers is another service");
@@ -84,7 +84,7 @@ void rtcp_link_read_request(struct rtcp_link *link, base_time now)
     int done = read_message(link, RTCP_WIRE_REQUEST);
 
     if (done == 1) {
-        rtcp_link_unawait(link);
+        ev_io_stop(link->endpoint->loop, &link->reader);
         rtcp_listener_request(link, now);
     } else if (done == -3) {
         rtcp_listener_wrong_version(link);

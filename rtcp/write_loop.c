@@ -214,11 +214,11 @@ void rtcp_link_greet(struct rtcp_link *link, const uint8_t *bytes, size_t size, 
     }
     if (link->state == RTCP_LINK_CONNECTING) {
         link->state = RTCP_LINK_WAITING;
-        rtcp_link_await(link);
+        ev_io_start(link->endpoint->loop, &link->reader);
     } else if (link->confirm_in > 0 && link->early_in == 0) {
         link->state = RTCP_LINK_PROVING;
         link->in_size = 0;
-        rtcp_link_await(link);
+        ev_io_start(link->endpoint->loop, &link->reader);
     }
     (void)rtcp_link_flush(link, base_clock_now());
 }
@@ -250,9 +250,7 @@ void rtcp_link_attach(struct rtcp_link *link, const uint8_t *confirm)
         rtcp_shared_link_attach(link);
     } else if (!link->stream->session.closed && !link->stream->is_paused) {
         ev_io_start(link->endpoint->loop, &link->reader);
-        if (link->endpoint->await == NULL) { /* else threads will read it */
-            look(link);
-        }
+        look(link);
     } else {
         ev_io_stop(link->endpoint->loop, &link->reader);
     }
@@ -271,7 +269,6 @@ void rtcp_link_refuse(struct rtcp_link *link, const uint8_t *bytes, size_t size)
     base_copy(link->out, bytes, size);
     link->out_size = size;
     link->out_sent = 0;
-    link->is_awaited = false;
     ev_io_start(loop, &link->reader);
     (void)rtcp_link_flush(link, base_clock_now());
 }
