@@ -42,11 +42,12 @@ struct hostile_world {
     unsigned listeners;             /* so far */
     struct hostile_slot slot[HOSTILE_STREAMS];
     struct hostile_slot *dialled[HOSTILE_PARTS]; /* streams opened here, by the part that is to answer */
-    uint8_t at_accept, at_readable;              /* what callbacks do: a call of hostile_world_act */
+    uint8_t mode;                                /* keys, and options of the listener */
+    uint8_t at_accept, at_readable;              /* what callbacks do */
     unsigned handled;                            /* events of the turn */
 };
 
-/* mode: whether keys are set, and what callbacks do. */
+/* The script begins with the mode and what callbacks do. */
 void hostile_world_init(struct hostile_world *w, struct hostile_script *s);
 /* Ends everything; nothing is left behind. */
 void hostile_world_deinit(struct hostile_world *w);
@@ -99,7 +100,9 @@ void hostile_line_say(const struct hostile_line *line, const uint8_t *bytes, siz
 void hostile_line_say_cut(struct hostile_peer *p, struct hostile_script *s, const struct hostile_line *line,
                           const uint8_t *bytes, size_t size);
 /* Takes the connections that the endpoint made, for a part. */
-void hostile_line_take(struct hostile_peer *p, struct hostile_script *s);
+void hostile_line_take(struct hostile_peer *p, uint8_t part);
+/* The request that waits to be read on it, if there is one; it goes on waiting. */
+bool hostile_line_asked(const struct hostile_line *line, struct rtcp_wire_request *ret);
 /* Ends a connection, in order or not. */
 void hostile_line_hang_up(struct hostile_peer *p, struct hostile_script *s);
 /* Reads what came, at most a little of it: a peer that does not is a slow one. */

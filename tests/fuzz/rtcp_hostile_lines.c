@@ -17,8 +17,10 @@ static int bound_socket(int type, unsigned host, uint16_t *ret_port)
     struct sockaddr_in at = hostile_loopback(host, 0);
     socklen_t size = sizeof at;
     int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    int room = 8192;
 
     CHECK(fd >= 0);
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0); /* soon full */
     CHECK(bind(fd, (struct sockaddr *)&at, sizeof at) == 0);
     CHECK(getsockname(fd, (struct sockaddr *)&at, &size) == 0);
     *ret_port = ntohs(at.sin_port);
@@ -92,10 +94,18 @@ struct hostile_line *hostile_line_of(struct hostile_peer *p, uint8_t part, unsig
     return NULL;
 }
 
-void hostile_line_take(struct hostile_peer *p, struct hostile_script *s)
+bool hostile_line_asked(const struct hostile_line *line, struct rtcp_wire_request *ret)
 {
-    uint8_t part = HOSTILE_CLIENTS + hostile_byte(s) % (HOSTILE_PARTS - HOSTILE_CLIENTS);
+    uint8_t bytes[RTCP_WIRE_REQUEST];
 
+    if (line == NULL || recv(line->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT) != sizeof bytes) {
+        return false;
+    }
+    return rtcp_wire_get_request((struct base_bytes){bytes, sizeof bytes}, ret) == 0;
+}
+
+void hostile_line_take(struct hostile_peer *p, uint8_t part)
+{
     for (int i = 0; i < HOSTILE_BURST; i++) {
         int fd = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
 

@@ -146,44 +146,66 @@ static void confirm(struct hostile_peer *p, struct hostile_script *s)
     hostile_line_say(hostile_line_of(p, part, how % 2), tag, (how & HOW_HALF) != 0 ? how % sizeof tag : sizeof tag);
 }
 
-/* The answer of a server that the endpoint dialled. */
-static void answer(struct hostile_peer *p, struct hostile_script *s)
+/* What a server answers to the latest request of its session. */
+static void fill_answer(struct hostile_peer *p, struct hostile_script *s, const struct hostile_part *part, uint8_t how,
+                        struct rtcp_wire_answer *a)
 {
-    static const uint8_t kinds[] = {RTCP_WIRE_ACCEPT, RTCP_WIRE_RESUMED, RTCP_WIRE_REFUSE};
-    uint8_t n = HOSTILE_CLIENTS + hostile_byte(s) % (HOSTILE_PARTS - HOSTILE_CLIENTS);
-    struct hostile_part *part = &p->part[n];
+    static const uint8_t kinds[] = {RTCP_WIRE_ACCEPT, RTCP_WIRE_RESUMED, RTCP_WIRE_REFUSE, RTCP_WIRE_REFUSE};
     const struct rtcp_session *seen = &part->seen;
     uint8_t kind = hostile_byte(s);
-    uint8_t how = hostile_byte(s);
-    struct rtcp_auth_keys keys = seen->keys;
-    struct rtcp_auth_shared shared;
-    struct rtcp_wire_answer a = {.kind = kinds[kind % 3],
-                                 .reason = kind % 3 == 2 ? kind / 4 % 16 : 0,
-                                 .flags = kind % 3 == 2 ? kind / 64 : kind / 4 % 4,
-                                 .version_min = RTCP_WIRE_VERSION,
-                                 .version_max = RTCP_WIRE_VERSION,
-                                 .udp_port = told_port(p, how, 0),
-                                 .cid = seen->cid == 0 ? part->control_id : seen->cid,
-                                 .control_id = seen->cid == 0 ? part->control_id : seen->peer_id,
-                                 .attempt = seen->attempt - is(how, HOW_WRONG_PLACE),
-                                 .window = 65536,
-                                 .retry_after_ms = kind,
-                                 .incarnation = part->incarnation + (how / 16 % 2),
-                                 .name = 78 + is(how, HOW_WRONG_NAME)};
-    uint8_t bytes[RTCP_WIRE_ANSWER];
 
-    a.received = near(s, hostile_byte(s) % 2 == 0 ? seen->out.first : seen->written_max);
-    a.sent = near(s, seen->received);
-    base_put32(a.nonce, part->control_id);
+    *a = (struct rtcp_wire_answer){.kind = kinds[kind % 4],
+                                   .reason = kind % 4 >= 2 ? kind / 4 % 16 : 0,
+                                   .flags = kind % 4 >= 2 ? kind / 64 : kind / 4 % 4,
+                                   .version_min = RTCP_WIRE_VERSION,
+                                   .version_max = RTCP_WIRE_VERSION,
+                                   .udp_port = told_port(p, how, 0),
+                                   .cid = seen->cid == 0 ? part->control_id : seen->cid,
+                                   .control_id = seen->cid == 0 ? part->control_id : seen->peer_id,
+                                   .attempt = seen->attempt - is(how, HOW_WRONG_PLACE),
+                                   .window = 65536,
+                                   .retry_after_ms = kind,
+                                   .incarnation = part->incarnation + (how / 16 % 2),
+                                   .name = 78 + is(how, HOW_WRONG_NAME)};
+    a->received = near(s, hostile_byte(s) % 2 == 0 ? seen->out.first : seen->written_max);
+    a->sent = near(s, seen->received);
+    base_put32(a->nonce, part->control_id);
+}
+
+/* The answer of a server that the endpoint dialled, on its latest connection. */
+static void answer(struct hostile_peer *p, struct hostile_script *s)
+{
+    uint8_t n = HOSTILE_CLIENTS + hostile_byte(s) % (HOSTILE_PARTS - HOSTILE_CLIENTS);
+    struct hostile_part *part = &p->part[n];
+    uint8_t how = hostile_byte(s);
+    struct rtcp_auth_keys keys = part->seen.keys;
+    uint8_t request_nonce[RTCP_WIRE_NONCE];
+    uint8_t bytes[RTCP_WIRE_ANSWER];
+    struct rtcp_auth_shared shared;
+    struct rtcp_wire_request asked;
+    struct rtcp_wire_answer a;
+    struct hostile_line *line;
+    bool is_shared = (how & HOW_MANY) != 0;
+
+    hostile_line_take(p, n);
+    line = hostile_line_of(p, n, 0);
+    fill_answer(p, s, part, how, &a);
+    base_copy(request_nonce, part->seen.request_nonce, sizeof request_nonce);
+    if (hostile_line_asked(line, &asked) && asked.kind == RTCP_WIRE_CONTROL) {
+        base_copy(request_nonce, asked.nonce, sizeof request_nonce);
+        base_copy(a.nonce, part->seen.server_nonce, sizeof a.nonce);
+        a.attempt = asked.attempt;
+        a.received = a.sent = 0;
+    }
     shared_of(part->key, &shared);
     rtcp_wire_put_answer(bytes, &a);
-    if (seen->cid == 0) {
-        rtcp_auth_derive(&keys, &shared, seen->client_nonce, a.nonce);
+    if (part->seen.cid == 0) {
+        rtcp_auth_derive(&keys, &shared, part->seen.client_nonce, a.nonce);
     }
-    rtcp_auth_sign(bytes, sizeof bytes, (how & HOW_MANY) != 0 ? shared.key : keys.handshake_down,
-                   (how & HOW_MANY) != 0 ? 0 : a.received, (how & HOW_MANY) != 0 ? 0 : a.sent, seen->request_nonce);
+    rtcp_auth_sign(bytes, sizeof bytes, is_shared ? shared.key : keys.handshake_down, is_shared ? 0 : a.received,
+                   is_shared ? 0 : a.sent, request_nonce);
     bytes[RTCP_WIRE_ANSWER - 1] ^= is(how, HOW_WRONG_TAG);
-    hostile_line_say(hostile_line_of(p, n, 0), bytes, (how & HOW_HALF) != 0 ? RTCP_WIRE_ANSWER / 2 : RTCP_WIRE_ANSWER);
+    hostile_line_say(line, bytes, (how & HOW_HALF) != 0 ? RTCP_WIRE_ANSWER / 2 : RTCP_WIRE_ANSWER);
 }
 
 /* ------------------------------------------------------------------------------------------------ control */
@@ -308,7 +330,7 @@ void hostile_peer_step(struct hostile_peer *p, struct hostile_script *s)
         answer(p, s);
         break;
     case 7:
-        hostile_line_take(p, s);
+        hostile_line_take(p, HOSTILE_CLIENTS + hostile_byte(s) % (HOSTILE_PARTS - HOSTILE_CLIENTS));
         break;
     case 8:
         say_bytes(p, s);

@@ -214,6 +214,13 @@ static void listen_here(struct hostile_world *w)
     }
     rtcp_listen_options_default(&o);
     o.service = "hostile";
+    o.streams_max = (w->mode & 128) != 0 ? 2 : 0;
+    if ((w->mode & 64) != 0) {
+        o.stream.ring = RTCP_RING_MIN;
+        o.stream.idle_passivate = BASE_S(1);
+        o.stream.orphan_max = BASE_S(60);
+        o.stream.coalesce = BASE_MS(1);
+    }
     rtcp_listener_close(w->listener);
     CHECK(rtcp_listen(w->endpoint, "127.0.0.1:0", &o, on_accept, w, &w->listener) == 0);
     w->port = (uint16_t)strtol(strchr(rtcp_listener_address(w->listener), ':') + 1, NULL, 10);
@@ -230,14 +237,18 @@ static void dial(struct hostile_world *w, uint8_t how, uint16_t peer_port)
     if (slot == NULL || w->dialled[part] != NULL) {
         return;
     }
-    snprintf(address, sizeof address, "127.0.0.1:%u", peer_port);
+    snprintf(address, sizeof address, "%s127.0.0.1:%u", (how & 2) != 0 ? "127.0.0.9:1," : "", peer_port);
     rtcp_stream_options_default(&o);
+    o.sendfile = (how & 4) != 0;
     o.retry_refused = (how & 16) != 0;
     o.early_data_with_key = (how & 32) != 0;
     o.ring = (how & 64) != 0 ? RTCP_RING_MIN : 0;
     o.idle_passivate = (how & 128) != 0 ? BASE_S(1) : BASE_NEVER;
     if (rtcp_connect(w->endpoint, address, &o, &callbacks, slot, &slot->stream) == 0) {
         w->dialled[part] = slot;
+        if ((how & 8) != 0) {
+            send_some(slot, 5000, false); /* bytes that travel with the opening */
+        }
     }
 }
 
@@ -351,10 +362,10 @@ void hostile_world_pass(struct hostile_world *w, base_time span)
 
 void hostile_world_init(struct hostile_world *w, struct hostile_script *s)
 {
-    uint8_t mode = hostile_byte(s);
     struct rtcp_endpoint_options o;
 
     held = BASE_S(100000);
+    w->mode = hostile_byte(s);
     w->at_accept = hostile_byte(s);
     w->at_readable = hostile_byte(s);
     w->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
@@ -366,7 +377,7 @@ void hostile_world_init(struct hostile_world *w, struct hostile_script *s)
     o.seed = 1;
     o.hints = false;
     CHECK(rtcp_endpoint_open(w->loop, &o, &w->endpoint) == 0);
-    set_keys(w, mode);
+    set_keys(w, w->mode);
     listen_here(w);
 }
 
