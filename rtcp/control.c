@@ -134,7 +134,9 @@ void rtcp_control_probe(struct rtcp_session *s, base_time now, bool to_candidate
     p = rtcp_session_push(s, to_candidate ? RTCP_EFFECT_PROBE_TO : RTCP_EFFECT_MESSAGE, 0, 0);
     p->type = RTCP_WIRE_PROBE;
     rtcp_pulse_asked(&s->pulse, now, s->path == RTCP_PATH_ATTACHED ? s->live : 0, &s->rng, p->echo);
-    s->route->asked_at = now;
+    if (!rtcp_session_is_busy(s)) {
+        s->route->asked_at = now; /* who is busy asks for itself: its server may be gone, and that of others not */
+    }
     if (!to_candidate) {
         ask_directly_as_well(s, now, p);
     } else if (rtcp_route_is_valid(s->route)) {

@@ -197,13 +197,3 @@ bool talks_keys_lock_out(const struct talk *t)
     return !c->is_over && talks_is_alive(c) && sim.now > talks.calm_at + PATIENCE && t->generation >= 0 &&
            t->generation < k.of[t->end[TALK_SERVER].node].first && !is_known(t);
 }
-
-bool talks_keys_lock_any(void)
-{
-    for (int i = 0; i < talks.count; i++) {
-        if (talks_keys_lock_out(&talks.talk[i])) {
-            return true;
-        }
-    }
-    return false;
-}

@@ -23,7 +23,5 @@ void talks_keys_accepted(int server, const struct talk *t);
 void talks_keys_finished(const struct talk *t);
 /* The client cannot be heard any more: its key is gone from the server, and no process there knows the stream. */
 bool talks_keys_lock_out(const struct talk *t);
-/* There is such a client. */
-bool talks_keys_lock_any(void);
 
 #endif

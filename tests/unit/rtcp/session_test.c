@@ -322,6 +322,25 @@ static void a_ring_with_room_asks_half_as_often(void **state)
     close_world(w);
 }
 
+/* An idle session asks for all of its route, a busy one only for itself: its server may be gone, that of others not. */
+static void a_busy_session_does_not_ask_for_others(void **state)
+{
+    struct world *w = open_automatic();
+
+    (void)state;
+    rtcp_session_routed(&w->s, NOW, &w->route);
+    w->route.asked_at = 1;
+    assert_int_equal(grow_and_append(w, NOW, 10), 10);
+    rtcp_session_sent(&w->s, NOW, 10);
+    rtcp_session_ask(&w->s, NOW, false);
+    assert_true(says(w, RTCP_WIRE_PROBE));
+    assert_int_equal(w->route.asked_at, 1);
+    rtcp_session_acked_upto(&w->s, NOW, 10);
+    rtcp_session_ask(&w->s, NOW + BASE_S(1), false);
+    assert_int_equal(w->route.asked_at, NOW + BASE_S(1));
+    close_world(w);
+}
+
 /* Bytes that may leave before the ring holds them: only where nothing waits before them, and what fits (C2, C4). */
 static void bytes_pass_only_where_nothing_waits(void **state)
 {
@@ -618,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_ring_that_only_turns_stays_small),
         cmocka_unit_test(a_ring_with_room_asks_half_as_often),
         cmocka_unit_test(bytes_pass_only_where_nothing_waits),
+        cmocka_unit_test(a_busy_session_does_not_ask_for_others),
         cmocka_unit_test(a_ring_that_stays_full_grows_to_its_limit),
         cmocka_unit_test(no_memory_for_a_ring_is_back_pressure),
         cmocka_unit_test(a_ring_that_is_empty_and_idle_gives_its_memory_back),
