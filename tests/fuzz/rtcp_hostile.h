@@ -1,8 +1,9 @@
 /* What the rooms of the hostile fuzzer share: the script, the endpoint under test with its loop, and its peer.
  *
- * Owns      nothing: rtcp_hostile_fuzz.c reads the script, rtcp_hostile_world.c holds the endpoint, rtcp_hostile_peer.c
- * what the peer says, rtcp_hostile_lines.c its sockets.
- * Relies on rtcp/inside_loop.h: the peer looks up counts, keys and ids in the sessions instead of parsing answers.
+ * Owns      nothing: rtcp_hostile_fuzz.c reads the script, rtcp_hostile_world.c holds the endpoint,
+ * rtcp_hostile_witness.c an honest client of it, rtcp_hostile_peer.c what the hostile peer says, rtcp_hostile_lines.c
+ * its sockets. Relies on rtcp/inside_loop.h: the peer looks up counts, keys and ids in the sessions instead of parsing
+ * answers.
  */
 #ifndef HOLDFAST_TESTS_FUZZ_RTCP_HOSTILE_H
 #define HOLDFAST_TESTS_FUZZ_RTCP_HOSTILE_H
@@ -34,6 +35,14 @@ struct hostile_slot {
     bool is_given_up;           /* closed here: only on_closed may be called */
 };
 
+/* A client that means well; endpoint NULL: there is none. */
+struct hostile_witness {
+    struct rtcp_endpoint *endpoint;
+    struct rtcp_stream *stream;
+    struct hostile_slot *served; /* the other end; nobody else touches it. NULL while it opens */
+    uint64_t sent, read;
+};
+
 struct hostile_world {
     struct ev_loop *loop;
     struct rtcp_endpoint *endpoint;
@@ -44,7 +53,8 @@ struct hostile_world {
     struct hostile_slot *dialled[HOSTILE_PARTS]; /* streams opened here, by the part that is to answer */
     uint8_t mode;                                /* keys, and options of the listener */
     uint8_t at_accept, at_readable;              /* what callbacks do */
-    unsigned handled;                            /* events of the turn */
+    struct hostile_witness witness;
+    unsigned handled; /* events of the turn */
 };
 
 /* The script begins with the mode and what callbacks do. */
@@ -57,6 +67,13 @@ void hostile_world_turn(struct hostile_world *w);
 void hostile_world_pass(struct hostile_world *w, base_time span);
 /* A call of the application, on a stream or on the endpoint. */
 void hostile_world_step(struct hostile_world *w, struct hostile_script *s, uint16_t peer_port);
+
+/* Its stream is the first one that is accepted. */
+void hostile_witness_init(struct hostile_world *w, const struct rtcp_key *keys, size_t count, size_t current);
+void hostile_witness_send(struct hostile_world *w);
+void hostile_witness_read(struct hostile_witness *h, struct rtcp_stream *stream);
+/* Everything must come through; then it goes. */
+void hostile_witness_judge(struct hostile_world *w);
 
 /* Bytes of the keys by number, 1 .. HOSTILE_KEYS - 1. */
 struct rtcp_key hostile_key(unsigned number);

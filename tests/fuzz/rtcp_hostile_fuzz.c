@@ -1,11 +1,11 @@
 /* A real endpoint on a real loop over loopback, and a peer that knows the protocol and the keys and means no good. The
  * input is the script of both.
  *
- * Input     the first bytes choose keys and habits; then steps, one opcode each with its operands: what the peer does
- * on TCP and UDP, what the application calls, how much time passes. At most STEPS_MAX of them. Checks    the invariants
- * of the product (they end the process); a stream that was given up calls nobody but on_closed; the table of routes
- * holds those that somebody uses; no descriptor and no memory is left behind. Nothing sleeps: the clock is the
- * script's, and after each step the loop runs until it is quiet.
+ * Input     the first bytes choose keys, habits and whether there is an honest client; then steps, one opcode each with
+ * its operands: what the peer does on TCP and UDP, what the application calls, how much time passes. At most STEPS_MAX
+ * of them. Checks    the invariants of the product (they end the process); a stream that was given up calls nobody but
+ * on_closed; the table of routes holds those that somebody uses; no descriptor and no memory is left behind. Nothing
+ * sleeps: the clock is the script's, and after each step the loop runs until it is quiet.
  */
 #include "rtcp/base/check.h"
 #include "tests/fuzz/rtcp_hostile.h"
@@ -52,6 +52,7 @@ static void step(struct run *r, struct hostile_script *s)
         pass(&r->world, hostile_byte(s));
         break;
     }
+    hostile_witness_send(&r->world);
     hostile_world_turn(&r->world);
     hostile_peer_look(&r->peer);
 }

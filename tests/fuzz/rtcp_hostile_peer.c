@@ -107,7 +107,8 @@ static void come_back(struct hostile_peer *p, struct hostile_script *s, uint8_t 
     struct rtcp_wire_request r = {.kind = kind,
                                   .flags = is_resume ? host / 4 % 4 : 0,
                                   .udp_port = is_resume ? told_port(p, how, host) : 0,
-                                  .cid = seen->cid + is(how, HOW_WRONG_PLACE),
+                                  .cid =
+                                      seen->cid - is(how, HOW_WRONG_PLACE), /* ids are no secret: that is another's */
                                   .control_id = part->control_id,
                                   .attempt = is_resume ? (uint32_t)near(s, seen->attempt + 1) : 1,
                                   .client_incarnation = part->incarnation,
@@ -216,7 +217,7 @@ static void fill_message(struct hostile_script *s, const struct hostile_part *pa
 {
     const struct rtcp_session *seen = &part->seen;
 
-    *c = (struct rtcp_wire_control){.id = seen->opt.id,
+    *c = (struct rtcp_wire_control){.id = seen->opt.id - ((how & 0xc0) == 0x80), /* or in another's name */
                                     .type = (uint8_t)(1 + what % RTCP_WIRE_PASSIVE),
                                     .message_id = (uint16_t)(seen->reliable.id + (how / 4 % 4 == 3)),
                                     .attempt = seen->live + how / 16 % 4 - 1,

@@ -15,7 +15,6 @@
 
 #define TURNS_MAX     60
 #define LISTENERS_MAX 4
-#define QUIET         1 /* events of a turn in which nothing happened: the endpoint's own preparation */
 
 static base_time held; /* what the clock shows; 0: the kernel's */
 
@@ -133,6 +132,10 @@ static void on_readable(void *user, struct rtcp_stream *stream)
     struct hostile_slot *slot = user;
 
     CHECK(slot->stream == stream && !slot->is_given_up);
+    if (slot == slot->world->witness.served) {
+        hostile_witness_read(&slot->world->witness, stream);
+        return;
+    }
     act(slot, slot->world->at_readable);
 }
 
@@ -170,6 +173,7 @@ static void on_closed(void *user, struct rtcp_stream *stream, int status, uint64
     struct hostile_slot *slot = user;
 
     CHECK(slot->stream == stream && status <= 0 && unacknowledged <= RTCP_RING_MAX);
+    CHECK(slot != slot->world->witness.served);
     slot->stream = NULL;
     slot->is_given_up = false;
     for (int i = 0; i < HOSTILE_PARTS; i++) {
@@ -252,12 +256,27 @@ static void dial(struct hostile_world *w, uint8_t how, uint16_t peer_port)
     }
 }
 
-static void set_keys(struct hostile_world *w, uint8_t how)
+/* Some of the keys, in some order. */
+struct some_keys {
+    struct rtcp_key key[3];
+    size_t first, count, current;
+};
+
+static struct some_keys some_keys(uint8_t how)
 {
-    const struct rtcp_key key[3] = {hostile_key(1), hostile_key(2), hostile_key(1)};
     size_t count = how % 3;
 
-    CHECK(rtcp_endpoint_set_keys(w->endpoint, key + (how >> 4) % 2, count, count == 2 ? (how >> 5) % 2 : 0) <= 0);
+    return (struct some_keys){.key = {hostile_key(1), hostile_key(2), hostile_key(1)},
+                              .first = (how >> 4) % 2,
+                              .count = count,
+                              .current = count == 2 ? (how >> 5) % 2 : 0};
+}
+
+static void set_keys(struct hostile_world *w, uint8_t how)
+{
+    struct some_keys k = some_keys(how);
+
+    CHECK(rtcp_endpoint_set_keys(w->endpoint, k.key + k.first, k.count, k.current) <= 0);
 }
 
 static void on_drain(void *user, struct rtcp_endpoint *endpoint, const struct rtcp_drain_progress *progress)
@@ -295,7 +314,7 @@ void hostile_world_step(struct hostile_world *w, struct hostile_script *s, uint1
         listen_here(w);
         break;
     case 4:
-        if (what % 8 == 0) {
+        if (what % 8 == 0 && w->witness.endpoint == NULL) {
             drain(w, how);
         }
         break;
@@ -304,7 +323,7 @@ void hostile_world_step(struct hostile_world *w, struct hostile_script *s, uint1
         w->at_readable = hostile_byte(s);
         break;
     default:
-        if (slot->stream != NULL) {
+        if (slot->stream != NULL && slot != w->witness.served) {
             act(slot, how);
         }
         break;
@@ -341,13 +360,14 @@ static void check_routes(const struct rtcp_endpoint *e)
 
 void hostile_world_turn(struct hostile_world *w)
 {
+    unsigned quiet_events = w->witness.endpoint == NULL ? 1 : 2; /* the preparation of each endpoint */
     struct rtcp_stats stats;
 
     for (int i = 0, quiet = 0; i < TURNS_MAX && quiet < 2; i++) {
         w->handled = 0;
         held += BASE_US(1);
         ev_run(w->loop, EVRUN_NOWAIT);
-        quiet = w->handled <= QUIET ? quiet + 1 : 0;
+        quiet = w->handled <= quiet_events ? quiet + 1 : 0;
     }
     check_routes(w->endpoint);
     rtcp_endpoint_stats(w->endpoint, &stats);
@@ -360,18 +380,10 @@ void hostile_world_pass(struct hostile_world *w, base_time span)
     held += span;
 }
 
-void hostile_world_init(struct hostile_world *w, struct hostile_script *s)
+static void open_endpoint(struct hostile_world *w)
 {
     struct rtcp_endpoint_options o;
 
-    held = BASE_S(100000);
-    w->mode = hostile_byte(s);
-    w->at_accept = hostile_byte(s);
-    w->at_readable = hostile_byte(s);
-    w->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-    CHECK(w->loop != NULL);
-    ev_set_userdata(w->loop, w);
-    ev_set_invoke_pending_cb(w->loop, on_pending);
     rtcp_endpoint_options_default(&o);
     o.streams_max = HOSTILE_STREAMS;
     o.seed = 1;
@@ -381,8 +393,32 @@ void hostile_world_init(struct hostile_world *w, struct hostile_script *s)
     listen_here(w);
 }
 
+void hostile_world_init(struct hostile_world *w, struct hostile_script *s)
+{
+    uint8_t at_accept, at_readable;
+
+    held = BASE_S(100000);
+    w->mode = hostile_byte(s);
+    at_accept = hostile_byte(s);
+    at_readable = hostile_byte(s);
+    w->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    CHECK(w->loop != NULL);
+    ev_set_userdata(w->loop, w);
+    ev_set_invoke_pending_cb(w->loop, on_pending);
+    open_endpoint(w);
+    if (hostile_byte(s) % 2 == 1 &&
+        (w->mode & 64) == 0) { /* with an orphan age nobody is safe from a clock that leaps */
+        struct some_keys k = some_keys(w->mode);
+
+        hostile_witness_init(w, k.key + k.first, k.count, k.current);
+    }
+    w->at_accept = at_accept;
+    w->at_readable = at_readable;
+}
+
 void hostile_world_deinit(struct hostile_world *w)
 {
+    hostile_witness_judge(w);
     rtcp_endpoint_close(w->endpoint);
     ev_loop_destroy(w->loop);
     held = 0;
