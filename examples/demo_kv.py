@@ -22,6 +22,7 @@ REDIS_PORT = 6379
 MEMBERS = 3
 MEMORY_LIMIT_KIB = 64 << 10
 CAUGHT_UP_LIMIT = 3.0
+DYING = 2.0          # seconds that a process may take to end once its connections are closed
 POLL = 0.02          # seconds between two looks when time is measured
 UNREACHABLE_AFTER = 1.0
 LOAD_SHARE = 0.6     # of the cut, in which the second half is loaded
@@ -69,12 +70,26 @@ class Member:
         return self.errors.read().decode(errors="replace").strip()[-600:]
 
     def ask(self, *words):
+        return self._answer(lambda: self.connection.ask(*words))
+
+    def ask_many(self, commands):
+        return self._answer(lambda: list(self.connection.ask_many(commands)))
+
+    def _answer(self, question):
         self._check_alive()
         if self.connection is None:
             with self.host.inside():
                 sock = socket.create_connection((self.host.inner, REDIS_PORT), timeout=5)
             self.connection = demo_redis.Connection(sock)
-        return self.connection.ask(*words)
+        try:
+            return question()
+        except OSError as error:
+            # The end of its connection is seen before the end of a process, and its status says more.
+            try:
+                self.process.wait(DYING)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"{self.name} runs, but does not answer: {error}: {self.said()}") from None
+            self._check_alive()
 
     def _check_alive(self):
         if self.process.poll() is not None:
@@ -339,8 +354,7 @@ class KvScene:
         """How many records come back from the member that was cut off as they were written."""
         self.say(f"reading everything back from {self.target.name}")
         wanted = dict(self.records)
-        self.target.ask("PING")
-        values = self.target.connection.ask_many([("GET", key) for key in wanted])
+        values = self.target.ask_many([("GET", key) for key in wanted])
         return sum(1 for expected, value in zip(wanted.values(), values) if value == expected), len(wanted)
 
     # -------------------------------------------------------------------------------------------- the end

@@ -133,6 +133,15 @@ def test_a_dead_replica_is_noticed():
     check_fails("dies", "s3 ended with status 7")
 
 
+def test_a_replica_that_dies_slowly_is_not_called_a_broken_connection():
+    """Story: its connections ended first, and all that the demo said was `Connection reset by peer`."""
+    check_fails("dies-slowly", "s3 ended with status 7")
+
+
+def test_a_replica_that_hangs_up_is_named():
+    check_fails("hangs-up", "s3 runs, but does not answer: the server closed the connection")
+
+
 def test_a_cut_that_nobody_noticed_is_noticed():
     check_fails("link-up", "unreachable:")
 
