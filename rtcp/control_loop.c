@@ -171,17 +171,6 @@ static void answer_for_nobody(struct rtcp_endpoint *endpoint, const struct rtcp_
     }
 }
 
-/* A route leads another way: its sessions say again what may be lost. */
-static void rerouted(struct rtcp_endpoint *endpoint, const struct rtcp_route *route, base_time now)
-{
-    for (struct rtcp_stream *stream = endpoint->streams; stream != NULL; stream = stream->next) {
-        if (stream->session.route == route) {
-            rtcp_session_rerouted(&stream->session, now);
-            rtcp_endpoint_make_ready(stream); /* its effects are performed in the turn */
-        }
-    }
-}
-
 /* An authentic message of a session came: what does it tell about the ways? */
 static void look_at_ways(struct rtcp_endpoint *endpoint, const struct rtcp_session *s,
                          const struct rtcp_address *before, base_time now)
@@ -189,13 +178,16 @@ static void look_at_ways(struct rtcp_endpoint *endpoint, const struct rtcp_sessi
     if (rtcp_address_is_courier(&endpoint->source->peer)) {
         rtcp_courier_heard(endpoint, &endpoint->source->peer, now);
     }
+    if (s->route != NULL) {
+        rtcp_routes_moved(endpoint, s->route);
+    }
     if (s->route != NULL && !rtcp_address_is_courier(&endpoint->source->peer) &&
         rtcp_address_equal(&s->route->to, &endpoint->source->peer)) {
         s->route->via = endpoint->source->via; /* a CONTROL connection says nothing about the way back to UDP */
     }
     if (s->route != NULL && before->family != 0 && !rtcp_address_equal(before, &s->route->to) &&
         (rtcp_address_is_courier(before) || rtcp_address_is_courier(&s->route->to))) {
-        rerouted(endpoint, s->route, now);
+        rtcp_routes_rerouted(s->route, now);
     }
 }
 
@@ -282,7 +274,6 @@ static void read_errors(struct rtcp_endpoint *endpoint, int fd)
                            .msg_control = space,
                            .msg_controllen = sizeof space};
         int error = 0;
-        size_t cursor = 0;
         struct rtcp_route *route;
 
         if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
@@ -298,13 +289,10 @@ static void read_errors(struct rtcp_endpoint *endpoint, int fd)
             }
         }
         rtcp_address_from_sock(&about, &address);
-        while ((route = base_table_next(&endpoint->routes, &cursor)) != NULL) {
-            if (error != 0 && rtcp_address_equal(&route->to, &address)) {
-                rtcp_endpoint_hint(endpoint, route, NULL,
-                                   error == ECONNREFUSED ? RTCP_EVIDENCE_REFUSED : RTCP_EVIDENCE_UNREACHABLE,
-                                   base_clock_now());
-                break;
-            }
+        route = rtcp_routes_at(endpoint, &address);
+        if (error != 0 && route != NULL) {
+            rtcp_routes_hint(route, NULL, error == ECONNREFUSED ? RTCP_EVIDENCE_REFUSED : RTCP_EVIDENCE_UNREACHABLE,
+                             base_clock_now());
         }
     }
 }

@@ -120,14 +120,20 @@ static struct rtcp_courier *courier_new(struct rtcp_endpoint *endpoint, const st
     return c;
 }
 
-/* Routes that lead along a connection that is gone lead back to UDP. */
-static void forget_way(struct rtcp_endpoint *endpoint, const struct rtcp_address *self)
+/* Routes that lead along a connection that is gone lead back to UDP. None leads along one that never carried: that may
+ * be refused several times a second. */
+static void forget_way(const struct rtcp_courier *c)
 {
+    struct rtcp_endpoint *endpoint = c->endpoint;
     struct rtcp_route *route;
     size_t cursor = 0;
 
+    if (c->state != CARRYING) {
+        return;
+    }
     while ((route = base_table_next(&endpoint->routes, &cursor)) != NULL) {
-        rtcp_route_lost(route, self);
+        rtcp_route_lost(route, &c->self);
+        rtcp_routes_moved(endpoint, route);
     }
 }
 
@@ -143,6 +149,7 @@ static void courier_close(struct rtcp_courier *c, const char *why)
     drop_connection(c);
     ev_ref(e->loop);
     ev_timer_stop(e->loop, &c->timer);
+    forget_way(c);
     c->state = CLOSED;
     while (*at != c) {
         at = &(*at)->next;
@@ -151,12 +158,12 @@ static void courier_close(struct rtcp_courier *c, const char *why)
     e->courier_count--;
     c->next = e->closed_couriers;
     e->closed_couriers = c;
-    forget_way(e, &c->self);
     if (c->route != NULL) {
         struct rtcp_route *route = c->route;
 
         c->route = NULL;
-        rtcp_endpoint_release_route(e, route);
+        route->courier = NULL;
+        rtcp_routes_release(e, route);
     }
 }
 
@@ -208,7 +215,7 @@ static void lose(struct rtcp_courier *c, const char *why)
     note(c, "lost", why);
     forget_bytes(c);
     drop_connection(c);
-    forget_way(c->endpoint, &c->self);
+    forget_way(c);
     c->state = RESTING; /* the timer dials again, where that is still wanted */
 }
 
@@ -272,8 +279,8 @@ static struct rtcp_stream *user_of(const struct rtcp_courier *c)
 {
     struct rtcp_stream *any = NULL;
 
-    for (struct rtcp_stream *s = c->endpoint->streams; s != NULL; s = s->next) {
-        if (s->session.route == c->route && s->session.life != RTCP_LIFE_DEAD && s->session.cid != 0) {
+    for (struct rtcp_stream *s = c->route->streams; s != NULL; s = s->next_on_route) {
+        if (s->session.life != RTCP_LIFE_DEAD && s->session.cid != 0) {
             any = s;
             if (s->session.path == RTCP_PATH_ATTACHED) {
                 return s;
@@ -376,12 +383,12 @@ void rtcp_courier_want(struct rtcp_stream *stream, base_time now)
         return;
     }
     route->is_deaf = true;
-    for (c = e->couriers; c != NULL && c->route != route; c = c->next) {
-    }
+    c = route->courier;
     if (c == NULL && e->courier_count < RTCP_COURIERS_MAX) {
         c = courier_new(e, &stream->live->peer);
         if (c != NULL) {
             c->route = route;
+            route->courier = c;
             route->users++;
             route->direct_at = now;
         }

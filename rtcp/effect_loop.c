@@ -90,22 +90,15 @@ static void perform_thaw(struct rtcp_stream *stream, uint32_t attempt, base_time
  * memory for it, has none: the session goes on, its handshakes acknowledge. */
 static struct rtcp_route *find_route(struct rtcp_stream *stream, const struct rtcp_link *link, base_time now)
 {
-    struct rtcp_endpoint *endpoint = stream->endpoint;
     struct rtcp_session *s = &stream->session;
-    struct rtcp_route *route = s->route;
+    struct rtcp_route *route = rtcp_routes_join(stream, &link->peer, now);
     struct rtcp_address told = link->peer;
 
-    if (route != NULL && route->key != rtcp_endpoint_route_key(endpoint, s->peer_incarnation, &link->peer)) {
-        rtcp_endpoint_release_route(endpoint, route);
-        route = s->route = NULL;
-    }
-    if (route == NULL && s->peer_udp_port != 0) {
-        route = rtcp_endpoint_route(endpoint, s->peer_incarnation, &link->peer, now);
-    }
     if (route != NULL && s->peer_udp_port != 0) {
         told.port = s->peer_udp_port;
         rtcp_route_told(route, &told, s->opt.is_client);
-        route->via = rtcp_control_via(endpoint, link);
+        rtcp_routes_moved(stream->endpoint, route);
+        route->via = rtcp_control_via(stream->endpoint, link);
     }
     rtcp_session_routed(s, now, route);
     return route;
@@ -237,7 +230,7 @@ void rtcp_effect_perform(struct rtcp_stream *stream, struct rtcp_effect *e, base
         rtcp_stream_report(stream, RTCP_REPORT_PROBE_DATA);
         break;
     case RTCP_EFFECT_PEER_GONE:
-        rtcp_endpoint_hint(stream->endpoint, stream->session.route, stream, RTCP_EVIDENCE_UNKNOWN, now);
+        rtcp_routes_hint(stream->session.route, stream, RTCP_EVIDENCE_UNKNOWN, now);
         break;
     case RTCP_EFFECT_CLOSED:
         perform_closed(stream, e->status);

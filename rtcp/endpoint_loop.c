@@ -15,64 +15,7 @@
 #define STREAMS_DEFAULT 65536u
 #define STREAMS_MOST    ((size_t)1 << 20)
 
-/* ------------------------------------------------------------------------------------------------ routes */
-
-uint64_t rtcp_endpoint_route_key(const struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
-                                 const struct rtcp_address *peer)
-{
-    uint8_t text[8 + 1 + sizeof peer->ip];
-    uint8_t hash[crypto_shorthash_BYTES];
-
-    base_put64(text, peer_incarnation);
-    text[8] = peer->family;
-    base_copy(text + 9, peer->ip, sizeof peer->ip);
-    crypto_shorthash(hash, text, sizeof text, endpoint->route_secret);
-    return base_get64(hash);
-}
-
-struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
-                                       const struct rtcp_address *peer, base_time now)
-{
-    uint64_t key = rtcp_endpoint_route_key(endpoint, peer_incarnation, peer);
-    struct rtcp_route *route = base_table_get(&endpoint->routes, key);
-
-    if (route == NULL) {
-        route = calloc(1, sizeof *route);
-        if (route == NULL || base_table_put(&endpoint->routes, key, route) < 0) {
-            free(route);
-            return NULL; /* the session goes on without control messages: its handshakes acknowledge */
-        }
-        rtcp_route_init(route, peer_incarnation, now);
-        route->key = key;
-    }
-    route->users++;
-    return route;
-}
-
-void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route)
-{
-    CHECK(route->users > 0);
-    if (--route->users == 0) {
-        (void)base_table_take(&endpoint->routes, route->key);
-        free(route);
-    }
-}
-
-void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, struct rtcp_route *route, const struct rtcp_stream *except,
-                        int evidence, base_time now)
-{
-    if (route == NULL || (route->hinted == evidence && now < route->hinted_at + RTCP_HINT_GAP)) {
-        return; /* one message for each of many sessions: they were told */
-    }
-    route->hinted = evidence;
-    route->hinted_at = now;
-    for (struct rtcp_stream *stream = endpoint->streams; stream != NULL; stream = stream->next) {
-        if (stream != except && stream->session.route == route) {
-            rtcp_session_hint(&stream->session, now, evidence);
-            rtcp_endpoint_make_ready(stream); /* its effects are performed in the turn */
-        }
-    }
-}
+/* ------------------------------------------------------------------------------------------------ complaints */
 
 bool rtcp_endpoint_may_complain(struct rtcp_endpoint *endpoint)
 {
@@ -327,7 +270,7 @@ static int init_tables(struct rtcp_endpoint *e)
         rtcp_registry_init(&e->registry, base_memory_libc(), e->options.streams_max, (uint32_t)base_rng_next(&e->rng));
 
     if (status == 0) {
-        status = base_table_init(&e->routes, base_memory_libc(), e->options.streams_max);
+        status = rtcp_routes_init(e);
         if (status < 0) {
             rtcp_registry_deinit(&e->registry);
         }
@@ -365,9 +308,7 @@ int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options 
         uint64_t secret = e->options.seed == 0 ? random_number() : base_rng_next(&e->rng);
 
         rtcp_registry_salt(&e->registry, secret);
-        base_table_salt(&e->routes, secret);
-        base_put64(e->route_secret, secret);
-        base_put64(e->route_secret + 8, ~secret);
+        rtcp_routes_salt(e, secret);
     }
     if (status < 0) {
         free(e);
@@ -433,7 +374,7 @@ void rtcp_endpoint_close(struct rtcp_endpoint *endpoint)
     ev_prepare_stop(endpoint->loop, &endpoint->turn);
     ev_idle_stop(endpoint->loop, &endpoint->awake);
     rtcp_registry_deinit(&endpoint->registry);
-    base_table_deinit(&endpoint->routes);
+    rtcp_routes_deinit(endpoint);
     free(endpoint);
 }
 

@@ -1,6 +1,7 @@
 /* The objects of the event-driven driver, shared by its files and nobody else.
  *
- *   endpoint_loop.c   the endpoint: identity, registry, routes, the turn in which callbacks run
+ *   endpoint_loop.c   the endpoint: identity, registry, the turn in which callbacks run
+ *   routes_loop.c     the ways to peers, and which streams take them
  *   listener_loop.c   listening sockets and handshakes of connections that came in
  *   stream_loop.c     one stream: birth and end, turns, the user's callbacks
  *   effect_loop.c     what its session asks for, done
@@ -107,6 +108,7 @@ struct rtcp_stream {
     struct rtcp_endpoint *endpoint;
     struct rtcp_listener *listener; /* counted: it stays open while we live */
     struct rtcp_stream *next, *prev;
+    struct rtcp_stream *next_on_route, *prev_on_route;
     struct rtcp_link *live;   /* carries the session, or is frozen */
     struct rtcp_link *trying; /* the attempt in progress */
     ev_timer timer;
@@ -198,7 +200,8 @@ struct rtcp_endpoint {
     struct base_rng rng;
     uint64_t incarnation;
     struct rtcp_registry registry;
-    struct base_table routes; /* rtcp_endpoint_route_key -> struct rtcp_route */
+    struct base_table routes;   /* hash of incarnation and address of a peer -> struct rtcp_route */
+    struct base_table route_at; /* hash of a UDP address -> the route that leads there */
     uint8_t route_secret[16];
     struct rtcp_control_port port[RTCP_PORTS_MAX];
     int port_count;
@@ -464,12 +467,6 @@ void rtcp_courier_close_copies(const struct rtcp_endpoint *endpoint);
 /* Fills in what the sessions of an endpoint share, with an id and a nonce of their own. */
 void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
                                    struct rtcp_session_options *ret);
-/* Clients choose their incarnations: without the endpoint's secret nobody finds one that leads to another's route. */
-uint64_t rtcp_endpoint_route_key(const struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
-                                 const struct rtcp_address *peer);
-struct rtcp_route *rtcp_endpoint_route(struct rtcp_endpoint *endpoint, uint64_t peer_incarnation,
-                                       const struct rtcp_address *peer, base_time now);
-void rtcp_endpoint_release_route(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream);
 /* Tells the trace that somebody's bytes were dropped or refused; whoever prints it limits how often. */
 void rtcp_endpoint_complain(struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,
@@ -485,8 +482,26 @@ base_time rtcp_endpoint_lately(const struct rtcp_endpoint *endpoint);
 /* Around a system call that needs no state of the endpoint. */
 void rtcp_endpoint_leave(const struct rtcp_endpoint *endpoint);
 void rtcp_endpoint_enter(const struct rtcp_endpoint *endpoint);
+
+/* ------------------------------------------------------------------------------------------------ routes_loop.c */
+
+BASE_MUST_USE int rtcp_routes_init(struct rtcp_endpoint *endpoint);
+/* Before the first route. */
+void rtcp_routes_salt(struct rtcp_endpoint *endpoint, uint64_t secret);
+void rtcp_routes_deinit(struct rtcp_endpoint *endpoint);
+/* The route of a stream whose connection has this other end, made if there is none; the stream takes it, and leaves the
+ * one that it had if that leads elsewhere. NULL: the peer has no port, or there is no memory. */
+struct rtcp_route *rtcp_routes_join(struct rtcp_stream *stream, const struct rtcp_address *peer, base_time now);
+void rtcp_routes_leave(struct rtcp_stream *stream);
+/* Somebody beside streams holds it no more. */
+void rtcp_routes_release(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
+/* To be called when its address may be another one. */
+void rtcp_routes_moved(struct rtcp_endpoint *endpoint, struct rtcp_route *route);
+/* The route that leads to this UDP address, or NULL. */
+struct rtcp_route *rtcp_routes_at(const struct rtcp_endpoint *endpoint, const struct rtcp_address *address);
 /* Hints all sessions with the same route, but one. */
-void rtcp_endpoint_hint(struct rtcp_endpoint *endpoint, struct rtcp_route *route, const struct rtcp_stream *except,
-                        int evidence, base_time now);
+void rtcp_routes_hint(struct rtcp_route *route, const struct rtcp_stream *except, int evidence, base_time now);
+/* It leads another way: its sessions say again what may be lost. */
+void rtcp_routes_rerouted(const struct rtcp_route *route, base_time now);
 
 #endif

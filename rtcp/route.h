@@ -23,6 +23,9 @@ struct rtcp_address {
 
 bool rtcp_address_equal(const struct rtcp_address *a, const struct rtcp_address *b);
 
+struct rtcp_stream;
+struct rtcp_courier;
+
 struct rtcp_route {
     uint64_t
         key; /* in the endpoint's table: of the incarnation and the address, so that nobody shares another's route */
@@ -41,8 +44,11 @@ struct rtcp_route {
     base_time silent_since;        /* first question along `to` that has no answer; meaningless without any */
     unsigned unanswered;           /* how many there are */
     base_time direct_at;           /* when UDP was tried last while a CONTROL connection stood in for it */
-    uint32_t users;                /* sessions that hold it */
+    uint32_t users;                /* sessions and CONTROL connections that hold it */
     uint8_t via;                   /* the driver's: which of the endpoint's UDP ports it goes by */
+    struct rtcp_stream *streams;   /* the driver's: those that take it */
+    struct rtcp_courier *courier;  /* the driver's: a client's CONTROL connection for it */
+    struct rtcp_address listed;    /* the driver's: the UDP address under which it is found; family 0: under none */
     bool is_chosen;                /* a client's: it decides which way is used, and prefers UDP */
     bool is_deaf;                  /* a client's: UDP did not answer when it was asked last */
     bool is_new;                   /* a candidate appeared: probe it */

@@ -79,9 +79,7 @@ void rtcp_stream_free(struct rtcp_stream *stream)
     if (stream->session.opt.id != 0) {
         rtcp_registry_bury(&e->registry, &stream->session, false);
     }
-    if (stream->session.route != NULL) {
-        rtcp_endpoint_release_route(e, stream->session.route);
-    }
+    rtcp_routes_leave(stream);
     if (stream->session.opt.shared != NULL) {
         rtcp_keyring_release(&e->keys, stream->session.opt.shared);
     }

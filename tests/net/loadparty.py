@@ -79,6 +79,11 @@ class Load(party.Party):
         self.say("quit")
         assert self.process.wait(timeout=20) == 0, self.said()
 
+    def processor_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            words = f.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def threads(self):
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 

@@ -12,6 +12,7 @@ import sockdiag
 
 IS_LONG = os.environ.get("HOLDFAST_ALL") == "1"
 HEAL_LIMIT = 2.0  # seconds from the heal until the last of 1000 sessions has received again
+HEAL_WORK = 0.5  # ms of processor time that a session may cost one side between the heal and that
 SESSION_LIMIT = 4 << 10  # bytes of user-space memory of an idle session: the goal
 PROGRAM_OWN = 120  # of these are rtcp-load's, for its own record of a session
 
@@ -73,19 +74,23 @@ def heal_together(kind, seconds, count, limit, udp_is_blocked=False):
         for one in (server, client):
             one.say("send 1000")
         pause(seconds, server, client)
+        idle = [one.processor_seconds() for one in (server, client)]
         healed = lab.heal(lab.hosts[1])
         told = [one.flowing(mark, 60) for one, mark in zip((server, client), marks)]
+        work = [one.processor_seconds() - early for one, early in zip((server, client), idle)]
         last = [e["at_ns"] / 1e9 - healed for e in told]
         half = [e["half_ns"] / 1e9 - healed for e in told]
         first = [e["first_ns"] / 1e9 - healed for e in told]
         stats = server.stats()
         print(f"    {count} sessions, {kind} {seconds} s: first {first[0]:.3f} / {first[1]:.3f}, half {half[0]:.3f} / "
               f"{half[1]:.3f}, all {last[0]:.3f} / {last[1]:.3f} s after the heal (to the server / to the client); "
+              f"processor time {work[0]:.2f} / {work[1]:.2f} s; "
               f"{stats['resumes']} resumes, {stats['dropped']} handshakes dropped; {load_average()}")
         close_all(server, client, count)
         for one in (client, server):
             one.quit()
         assert max(last) <= limit, f"all flowed after {max(last):.3f} s, the limit is {limit} s"
+        assert max(work) <= max(0.5, count * HEAL_WORK / 1000), "the work grows faster than the number of sessions"
 
 
 def test_1000_sessions_heal_together_after_dropped_packets():
@@ -111,6 +116,12 @@ def test_1000_sessions_heal_together_after_resets():
 def test_1000_sessions_heal_together_without_udp():
     """The control messages of all of them share one CONTROL connection."""
     heal_together("drop", 5, 1000, 2.5, udp_is_blocked=True)
+
+
+@nettest.only_with_all
+def test_10000_sessions_heal_together():
+    """Ten times as many cost ten times as much: nothing looks through all sessions for each of them."""
+    heal_together("drop", 5, 10000, 5.0)
 
 
 def cost(count):
