@@ -128,8 +128,8 @@ RTCP_API BASE_MUST_USE int64_t rtcp_socket_recvv(struct rtcp_socket *socket, con
                                                  size_t count);
 
 /* Sends what waits for more bytes to be coalesced with; then waits until the peer has read every byte that was sent, or
- * to the write deadline. 0, BASE_E_AGAIN (non-blocking: the peer has not read them yet), BASE_E_EXPIRED, or why the
- * stream ended. */
+ * to the write deadline. 0, BASE_E_AGAIN (non-blocking: the peer has not read them yet), BASE_E_EXPIRED, BASE_E_CLOSED
+ * (also when the peer closed before it had read them all: it will not), or why the stream ended. */
 RTCP_API BASE_MUST_USE int rtcp_socket_flush(struct rtcp_socket *socket);
 
 /* ------------------------------------------------------------------------------------------------ end */

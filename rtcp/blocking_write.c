@@ -297,7 +297,11 @@ int rtcp_socket_flush(struct rtcp_socket *socket)
         if (status < 0 || socket->stream->session.out.first == socket->stream->session.out.upto) {
             break;
         }
-        socket->stream->session.wants_room = true; /* the next acknowledgement wakes us */
+        if (socket->stream->session.peer_closed) {
+            status = BASE_E_CLOSED; /* it said what it read: there is no more to come */
+            break;
+        }
+        socket->stream->session.wants_room = true; /* the next acknowledgement wakes us, and the peer's closing */
         if (socket->is_nonblocking) {
             status = BASE_E_AGAIN;
             break;

@@ -82,6 +82,23 @@ static void a_flush_returns_when_the_peer_has_read(void **state)
     assert_int_equal(rtcp_socket_info(p->listener, &info), BASE_E_UNSUPPORTED);
 }
 
+static void a_flush_does_not_wait_for_a_peer_that_closed_without_reading(void **state)
+{
+    struct blocking_pair *p = *state;
+    struct blocking_caller flusher = {0};
+    struct rtcp_info info;
+
+    blocking_pair_send(p->client, "abc");
+    blocking_caller_begin_asleep(&flusher, BLOCKING_CALLER_FLUSH, p->client);
+    assert_int_equal(rtcp_socket_close(p->server, RTCP_LINGER_BACKGROUND, 0), 0);
+
+    assert_int_equal(blocking_caller_end(&flusher), BASE_E_CLOSED);
+    assert_int_equal(rtcp_socket_set_nonblocking(p->client, true), 0);
+    assert_int_equal(rtcp_socket_flush(p->client), BASE_E_CLOSED); /* not AGAIN: that would be asked for ever */
+    assert_int_equal(rtcp_socket_info(p->client, &info), 0);
+    assert_int_equal(info.unacknowledged, 3);
+}
+
 static void what_lies_unread_at_an_abort_is_not_an_end(void **state)
 {
     struct blocking_pair *p = *state;
@@ -304,6 +321,7 @@ int main(int argc, char **argv)
         BLOCKING_RESUMED_CASE(several_ranges_are_sent_and_filled_in_a_row),
         BLOCKING_RESUMED_CASE(an_abort_of_the_peer_is_told_to_readers_and_writers),
         BLOCKING_RESUMED_CASE(a_flush_returns_when_the_peer_has_read),
+        BLOCKING_RESUMED_CASE(a_flush_does_not_wait_for_a_peer_that_closed_without_reading),
         BLOCKING_RESUMED_CASE(what_lies_unread_at_an_abort_is_not_an_end),
         cmocka_unit_test(nobody_there_is_an_error_at_once),
         cmocka_unit_test(silence_is_waited_out_until_the_callers_deadline),
