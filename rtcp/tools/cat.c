@@ -420,6 +420,11 @@ static bool say(struct cat *c, const char *what, int status)
     return status == 0;
 }
 
+static const char *key_name(const struct cat *c)
+{
+    return c->options.key_file != NULL ? c->options.key_file : "HOLDFAST_KEY";
+}
+
 static bool start(struct cat *c)
 {
     struct rtcp_endpoint_options o;
@@ -429,7 +434,10 @@ static bool start(struct cat *c)
 
     if (c->options.key_file == NULL && status == BASE_E_NOTFOUND) {
         size = 0; /* neither a file nor the variable: without a key */
-    } else if (!say(c, c->options.key_file != NULL ? c->options.key_file : "HOLDFAST_KEY", status)) {
+    } else if (status == BASE_E_RANGE) {
+        cat_report_error(&c->report, "%s: a key has %d to %d bytes", key_name(c), RTCP_KEY_MIN, RTCP_KEY_MAX);
+        return false;
+    } else if (!say(c, key_name(c), status)) {
         return false;
     }
     rtcp_endpoint_options_default(&o);
@@ -444,7 +452,12 @@ static bool start(struct cat *c)
          !say(c, c->options.admin, rtcp_endpoint_admin(c->endpoint, c->admin)))) {
         return false;
     }
-    return say(c, c->options.address, open_stream(c));
+    status = open_stream(c);
+    if (status == BASE_E_INVALID) {
+        cat_report_error(&c->report, "%s: not HOST:PORT or [IPv6]:PORT with a port up to 65535", c->options.address);
+        return false;
+    }
+    return say(c, c->options.address, status);
 }
 
 /* What became of it; said where it is not what was wanted. */

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char help[] =
     "usage: rtcp-cat [options] HOST:PORT\n"
@@ -111,7 +112,7 @@ static int take(struct cat_options *o, int option, const char *text)
         return 0;
     case OPTION_SERVICE:
         o->service = text;
-        return 0;
+        return strlen(text) <= RTCP_NAME_MAX ? 0 : usage("more than 255 bytes", "--service");
     case OPTION_KEY_FILE:
         o->key_file = text;
         return 0;
@@ -121,7 +122,7 @@ static int take(struct cat_options *o, int option, const char *text)
         return number(text, RTCP_RING_MIN, RTCP_RING_MAX, &o->ring);
     case OPTION_ADMIN:
         o->admin = text;
-        return 0;
+        return text[0] != '\0' ? 0 : usage("missing", "--admin PATH");
     case OPTION_LOG:
         o->json = text[0] == 'j';
         return text[0] == 'j' || text[0] == 't' ? 0 : usage("neither text nor json", text);

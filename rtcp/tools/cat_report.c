@@ -120,10 +120,10 @@ void cat_report_evidence(struct cat_report *r, enum rtcp_evidence evidence)
     static const struct {
         const char *name, *text;
     } known[] = {
-        [RTCP_EVIDENCE_REFUSED] = {"REFUSED", "the host is up, nobody listens there; trying again"},
-        [RTCP_EVIDENCE_UNREACHABLE] = {"UNREACHABLE", "no route; trying again"},
-        [RTCP_EVIDENCE_SILENT] = {"SILENT", "no answer; trying again"},
-        [RTCP_EVIDENCE_WRONG_PEER] = {"WRONG_PEER", "another service or another key answers; trying again"},
+        [RTCP_EVIDENCE_REFUSED] = {"REFUSED", "the host is up, nobody listens there"},
+        [RTCP_EVIDENCE_UNREACHABLE] = {"UNREACHABLE", "no route"},
+        [RTCP_EVIDENCE_SILENT] = {"SILENT", "no answer"},
+        [RTCP_EVIDENCE_WRONG_PEER] = {"WRONG_PEER", "another service or another key answers"},
         [RTCP_EVIDENCE_UNKNOWN] = {"UNKNOWN", "the peer does not know this stream"},
         [RTCP_EVIDENCE_HEARD] = {"HEARD", "the peer is heard again"},
     };

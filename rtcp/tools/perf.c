@@ -168,7 +168,9 @@ static int measure_round(const struct perf_options *o, pid_t server, uint32_t si
             print_run(o, wire, pair, &run);
         } else {
             fprintf(stderr, "rtcp-perf: a run over %s failed: %s\n", wire_names[wire],
-                    status < 0 ? base_status_text(status) : "nothing came through");
+                    status == BASE_E_SYSTEM ? strerror(errno)
+                    : status < 0            ? base_status_text(status)
+                                            : "nothing came through");
             status = -1;
         }
         free(run.latency);

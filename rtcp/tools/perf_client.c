@@ -190,7 +190,7 @@ static void on_closed(void *user, struct perf_conn *conn)
 {
     struct client *c = user;
 
-    (void)conn;
+    c->has_failed = c->has_failed || (conn == c->conn && !c->is_over); /* nobody here ended it */
     if (++c->closed < c->dialled && !c->has_failed) {
         return;
     }
@@ -221,5 +221,5 @@ int perf_client_run(struct ev_loop *loop, const struct perf_wire *wire, void *co
     /* Closing is a part of what CRR measures. */
     run->took = (double)((run->test == PERF_CRR ? base_clock_now() : c.ended) - c.begun) / 1e9;
     free(c.message);
-    return c.has_failed ? BASE_E_RESET : 0;
+    return !c.has_failed ? 0 : run->count > 0 ? BASE_E_RESET : BASE_E_REFUSED;
 }

@@ -17,8 +17,10 @@ static void serve(const struct perf_options *o, void (*ready)(void *user), void 
         void *context = wires[i]->open(loop, o);
 
         (void)snprintf(address, sizeof address, "%s:%u", o->host, o->port + i);
-        if (context == NULL ||
-            wires[i]->listen(context, address, perf_server_accept, (void *)(uintptr_t)wires[i]) < 0) {
+        if (context == NULL) {
+            return; /* it was said why */
+        }
+        if (wires[i]->listen(context, address, perf_server_accept, (void *)(uintptr_t)wires[i]) < 0) {
             fprintf(stderr, "rtcp-perf: cannot listen at %s: %s\n", address, strerror(errno));
             return;
         }
@@ -35,7 +37,7 @@ static int measure(const struct perf_options *o, bool is_tcp, const char *addres
     int status;
 
     if (context == NULL) {
-        return BASE_E_NOMEM;
+        return BASE_E_SYSTEM;
     }
     status = perf_client_run(loop, wire, context, address, run);
     wire->close(context);

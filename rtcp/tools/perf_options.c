@@ -3,6 +3,7 @@
 #include "rtcp/rtcp.h"
 #include "rtcp/tools/perf.h"
 
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static const char help[] =
     "  --pin CPU,CPU        the server on the first processor, the client on the second\n"
     "  --port N             TCP and UDP ports N and N+1 (7800)\n"
     "  --serve HOST         only serve, at this IPv4 address, until killed; same --face and --ring as the client\n"
-    "  --connect HOST       only measure against such a server; processor time is then this side's only\n"
+    "  --connect HOST       only measure against such a server, at this IPv4 address; processor time is then this\n"
+    "                       side's only\n"
     "  --admin PATH         show the streams of this side at a local socket, for rtcp-ss (face event)\n"
     "\n"
     "Output:\n"
@@ -163,12 +165,15 @@ static int take_sizes(struct perf_options *o, const char *text)
     o->sizes = 0;
     do {
         at += o->sizes > 0 ? 1 : 0;
-        if (!read_size(at, &at, &value) || add_size(o, value, text) != 0) {
+        if (!read_size(at, &at, &value)) {
             return usage("not a list of sizes", text);
+        }
+        if (add_size(o, value, text) != 0) {
+            return 2;
         }
     } while (*at == ',');
     if (o->sizes == 1 && strncmp(at, "..", 2) == 0) {
-        if (!read_size(at + 2, &at, &upto)) {
+        if (!read_size(at + 2, &at, &upto) || upto < value) {
             return usage("not a list of sizes", text);
         }
         for (value *= 4.; value <= upto; value *= 4.) {
@@ -205,9 +210,10 @@ static int take_face(struct perf_options *o, const char *text)
 static int take_host(struct perf_options *o, const char *text)
 {
     size_t size = strlen(text);
+    struct in_addr address;
 
-    if (size == 0 || size >= sizeof o->host) {
-        return usage("not an address", text);
+    if (size >= sizeof o->host || inet_pton(AF_INET, text, &address) != 1) {
+        return usage("not an IPv4 address", text);
     }
     base_copy(o->host, text, size + 1);
     return 0;

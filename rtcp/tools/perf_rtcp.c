@@ -86,10 +86,14 @@ static void *open_context(struct ev_loop *loop, const struct perf_options *o)
         status = status < 0 ? status : rtcp_endpoint_admin(x->endpoint, x->admin);
     }
     if (status < 0) {
-        fprintf(stderr, "rtcp-perf: %s\n", status == BASE_E_SYSTEM ? strerror(errno) : base_status_text(status));
+        int error = status == BASE_E_SYSTEM ? errno : 0;
+
+        fprintf(stderr, "rtcp-perf: %s: %s\n", x->endpoint != NULL ? o->admin : "cannot start",
+                error != 0 ? strerror(error) : base_status_text(status));
         holdfast_admin_close(x->admin);
         rtcp_endpoint_close(x->endpoint);
         free(x);
+        errno = error != 0 ? error : ECANCELED;
         return NULL;
     }
     return x;

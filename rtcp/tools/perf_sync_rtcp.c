@@ -3,6 +3,8 @@
 #include "rtcp/tools/perf_sync.h"
 #include "rtcp/tools/perf_wire.h"
 
+#include <errno.h>
+
 static struct rtcp_socket *socket_of(struct perf_sync *s)
 {
     return (struct rtcp_socket *)s;
@@ -29,10 +31,15 @@ static struct perf_sync *connect_to(const struct perf_options *o, const char *ad
 {
     struct rtcp_socket_options options;
     struct rtcp_socket *socket = NULL;
+    int status;
 
     rtcp_socket_options_default(&options);
     perf_rtcp_options(&options.stream, o);
-    return rtcp_socket_connect(address, &options, BASE_NEVER, &socket) < 0 ? NULL : (struct perf_sync *)socket;
+    status = rtcp_socket_connect(address, &options, BASE_NEVER, &socket);
+    if (status == BASE_E_REFUSED) {
+        errno = ECONNREFUSED; /* what the caller says is errno, of either wire */
+    }
+    return status < 0 ? NULL : (struct perf_sync *)socket;
 }
 
 static bool send_all(struct perf_sync *s, const void *data, size_t size)

@@ -130,20 +130,36 @@ def test_every_size_of_a_range_has_its_line_and_its_place_in_the_plot():
 
 def test_wrong_command_lines():
     for words in ([], ["--test", "x"], ["--test", "rr", "--size", "0"], ["--test", "rr", "--size", "1,,2"],
-                  ["--test", "rr", "--size", "2M"], ["--test", "rr", "more"], ["--test", "rr", "--pin", "0"],
+                  ["--test", "rr", "--size", "2M"], ["--test", "rr", "--size", "4..1"],
+                  ["--serve", "nohost"], ["--test", "rr", "--connect", "::1"],
+                  ["--test", "rr", "more"], ["--test", "rr", "--pin", "0"],
                   ["--test", "rr", "--face", "x"], ["--test", "rr", "--seconds", "0"], ["--test", "crr", "--size", "1"],
                   ["--test", "rr", "--serve", "127.0.0.1", "--connect", "127.0.0.1"],
                   ["--test", "rr", "--face", "blocking", "--admin", "x"],
                   ["--test", "rr", "--noise", "--no-noise"], ["--test", "rr", "--against", "more"],
                   ["--test", "rr", "--against", "udp"]):
         done = perf(*words)
-        assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout, (words, done)
     assert perf("--help").returncode == 0
 
 
 def test_a_plot_that_cannot_be_written():
     done = perf("--test", "rr", "--pairs", 1, "--seconds", 0.05, "--port", 7811, "--plot", "/nowhere/out.svg")
     assert done.returncode == 1 and "/nowhere/out.svg" in done.stderr and not done.stdout, "said before measuring"
+
+
+def test_an_admin_socket_that_cannot_be_opened():
+    done = perf("--test", "rr", "--pairs", 1, "--seconds", 0.05, "--port", 7813, "--admin", "/nowhere/admin")
+    assert done.returncode == 1 and "/nowhere/admin: No such file" in done.stderr and not done.stdout, done
+
+
+def test_nobody_serves():
+    """Nobody listens at these ports of a loopback address that nothing else uses."""
+    for test in ("rr", "stream", "crr"):
+        for face in ("event", "blocking"):
+            done = perf("--test", test, "--connect", "127.211.7.3", "--port", 7815, "--pairs", 1, "--seconds", 0.05,
+                        "--face", face)
+            assert done.returncode == 1 and "refuse" in done.stderr and not done.stdout, (test, face, done)
 
 
 def test_a_server_and_a_client_on_two_hosts():

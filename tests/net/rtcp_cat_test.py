@@ -326,12 +326,15 @@ def test_progress_as_text():
 
 def test_wrong_command_lines():
     for words in ([], ["a:1", "b:2"], ["--ring", "1", "a:1"], ["--ring", "x", "a:1"], ["--log", "xml", "a:1"],
-                  ["--what", "a:1"]):
+                  ["--what", "a:1"], ["--service", "x" * 256, "a:1"], ["--admin", "", "a:1"]):
         done = subprocess.run([catparty.CAT, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
     for words in (["nonsense"], ["--listen", "127.0.0.1:notaport"]):
         done = subprocess.run([catparty.CAT, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
-        assert done.returncode == 1 and done.stderr, (words, done)
+        assert done.returncode == 1 and b"HOST:PORT" in done.stderr, (words, done)
+    done = subprocess.run([catparty.CAT, "127.0.0.1:1"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10,
+                          env={**os.environ, "HOLDFAST_KEY": "too short"})
+    assert done.returncode == 1 and b"HOLDFAST_KEY: a key has 16 to 64 bytes" in done.stderr, done
     done = subprocess.run([catparty.CAT, "--help"], capture_output=True, text=True, timeout=10)
     assert done.returncode == 0 and done.stdout.startswith("usage: rtcp-cat")
     assert max(map(len, done.stdout.splitlines())) <= 120
