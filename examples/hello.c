@@ -36,6 +36,7 @@ int main(int argc, char **argv)
 
     if (argc != 2 || rtcp_endpoint_open(loop, NULL, &endpoint) < 0 ||
         rtcp_connect(endpoint, argv[1], NULL, &callbacks, loop, &stream) < 0 || rtcp_send(stream, "hello\n", 6) != 6) {
+        fprintf(stderr, "usage: hello HOST:PORT\n");
         return 1;
     }
     rtcp_shutdown(stream); /* the bytes and their end are kept until the server has read them, whatever breaks */

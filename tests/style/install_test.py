@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Installs the build into a fresh folder and builds a program outside the project against it, with CMake's package
-and with pkg-config. Relies on HOLDFAST_BINARY_DIR with a complete build."""
+and with pkg-config; and the programs that README.md prints, with the commands that it gives. Relies on
+HOLDFAST_BINARY_DIR with a complete build."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,6 +69,28 @@ def tools_run(prefix):
         assert f"usage: {name}" in run(os.path.join(prefix, "bin", name), "--help", env={"LD_LIBRARY_PATH": ""})
 
 
+def programs_of_readme_build_and_run_as_printed(prefix, folder):
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    env = {"PKG_CONFIG_PATH": find(prefix, "holdfast-rtcp.pc"), "LD_LIBRARY_PATH": find(prefix, "libholdfast-rtcp.so")}
+    programs = []
+    for name, code in re.findall(r"<!-- from examples/(\w+)\.c -->\s*```c\n(.*?)```", text, flags=re.S):
+        with open(os.path.join(folder, name + ".c"), "w", encoding="utf-8") as file:
+            file.write(code)
+        command = re.search(rf"^    (cc {name}\.c .*)$", text, flags=re.M)
+        assert command, f"README.md does not say how to build {name}"
+        run("sh", "-c", f"cd {folder} && {command[1]}", env=env)
+        programs.append(os.path.join(folder, name))
+    assert len(programs) == 2, programs
+    with subprocess.Popen([os.path.join(BUILD, "examples", "echo"), "127.0.0.1:0"], stdout=subprocess.PIPE) as echo:
+        try:
+            address = echo.stdout.readline().decode().strip()
+            for program in programs:
+                assert run(program, address, env=env).startswith("hello\n"), program
+        finally:
+            echo.terminate()
+
+
 def main():
     cases = Cases()
     layers = [layer for layer in LAYERS if os.path.exists(os.path.join(BUILD, layer, f"libholdfast-{layer}.so"))]
@@ -80,6 +104,10 @@ def main():
         os.rename(first, prefix)  # an installation may be moved: packages name no absolute places
         cases.run("installed_headers_are_the_public_ones", headers_are_the_public_ones, prefix, layers)
         cases.run("installed_tools_find_their_library_where_they_were_moved", tools_run, prefix)
+        readme = os.path.join(folder, "readme")
+        os.mkdir(readme)
+        cases.run("programs_of_readme_build_and_run_as_printed", programs_of_readme_build_and_run_as_printed, prefix,
+                  readme)
         for layer in layers:
             upto = layers[:layers.index(layer) + 1]
             place = os.path.join(folder, layer)
