@@ -458,6 +458,17 @@ static bool is_left_over(const struct sockaddr_un *address)
     return is_dead;
 }
 
+/* The file may be another's by now: of a process that found ours dead, or a copy of us after a fork. */
+static void remove_file(const struct holdfast_admin *admin)
+{
+    struct stat s;
+
+    if (admin->owner == getpid() && lstat(admin->address.sun_path, &s) == 0 && s.st_dev == admin->device &&
+        s.st_ino == admin->inode) {
+        (void)unlink(admin->address.sun_path);
+    }
+}
+
 static int bind_at(struct holdfast_admin *admin)
 {
     const struct sockaddr *address = (const struct sockaddr *)&admin->address;
@@ -479,11 +490,18 @@ static int bind_at(struct holdfast_admin *admin)
             return BASE_E_SYSTEM;
         }
     }
-    if (lstat(admin->address.sun_path, &s) < 0 || listen(admin->fd, BACKLOG) < 0) {
+    if (lstat(admin->address.sun_path, &s) < 0) {
         return BASE_E_SYSTEM;
     }
     admin->device = s.st_dev;
     admin->inode = s.st_ino;
+    if (listen(admin->fd, BACKLOG) < 0) {
+        int error = errno;
+
+        remove_file(admin); /* nobody answers there */
+        errno = error;
+        return BASE_E_SYSTEM;
+    }
     return 0;
 }
 
@@ -526,17 +544,6 @@ int base_admin_open(struct ev_loop *loop, const char *path, struct holdfast_admi
     ev_unref(loop);
     *ret_admin = admin;
     return 0;
-}
-
-/* The file may be another's by now: of a process that found ours dead, or a copy of us after a fork. */
-static void remove_file(const struct holdfast_admin *admin)
-{
-    struct stat s;
-
-    if (admin->owner == getpid() && lstat(admin->address.sun_path, &s) == 0 && s.st_dev == admin->device &&
-        s.st_ino == admin->inode) {
-        (void)unlink(admin->address.sun_path);
-    }
 }
 
 void base_admin_close(struct holdfast_admin *admin)

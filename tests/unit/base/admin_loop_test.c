@@ -108,6 +108,16 @@ static int tear_down(void **state)
     return 0;
 }
 
+static int listen_error; /* 0: it works */
+int __real_listen(int fd, int backlog);
+int __wrap_listen(int fd, int backlog);
+
+int __wrap_listen(int fd, int backlog)
+{
+    errno = listen_error;
+    return listen_error != 0 ? -1 : __real_listen(fd, backlog);
+}
+
 static void open_admin(struct world *w)
 {
     assert_int_equal(base_admin_open(w->loop, w->path, &w->admin), 0);
@@ -493,6 +503,20 @@ static void impossible_paths_are_errors(void **state)
     assert_int_equal(errno, ENOENT);
 }
 
+static void where_listening_fails_no_file_stays(void **state)
+{
+    struct world *w = *state;
+    int status;
+
+    listen_error = EADDRINUSE;
+    status = base_admin_open(w->loop, w->path, &w->admin);
+    listen_error = 0;
+
+    assert_int_equal(status, BASE_E_SYSTEM);
+    assert_int_equal(errno, EADDRINUSE);
+    assert_int_equal(access(w->path, F_OK), -1);
+}
+
 static void an_open_socket_and_its_clients_do_not_keep_the_loop_running(void **state)
 {
     struct world *w = *state;
@@ -529,6 +553,7 @@ int main(void)
         CASE(a_file_that_is_no_socket_is_left_alone),
         CASE(closing_removes_the_own_file_only),
         CASE(impossible_paths_are_errors),
+        CASE(where_listening_fails_no_file_stays),
         CASE(an_open_socket_and_its_clients_do_not_keep_the_loop_running),
     };
 
