@@ -13,7 +13,8 @@
  *              that returned it until rtcp_socket_free.
  *   errors     0 (or a count) on success, else a negative code of base/status.h. Every call on a socket returns
  *              BASE_E_CLOSED after rtcp_socket_close, also in threads that waited meanwhile, and in a child
- *              process that did not make the socket itself.
+ *              process that did not make the socket itself. What is only for streams returns BASE_E_UNSUPPORTED on a
+ *              listener. BASE_E_AGAIN comes from non-blocking sockets only: wait in rtcp_socket_poll.
  *   fork       the sockets of the parent are dead in the child: it closes its copies of their descriptors and
  *              tells the peers nothing. It may make sockets of its own.
  *   exit       exit() and the end of main() close every stream in the background first and wait, up to 5 s
@@ -35,8 +36,8 @@ struct rtcp_socket;
  *   options     NULL for the defaults; copied, the key too. options.trace is called with the library's lock held, from
  *               any thread: it must not call the library.
  *   exit_flush  how long exit() waits for the peers to read what was sent; 0: not at all. Default 5 s.
- *   returns     0; BASE_E_EXISTS when there is a socket already; BASE_E_RANGE, BASE_E_NOMEM, BASE_E_SYSTEM as
- *               rtcp_endpoint_open.
+ *   returns     0; BASE_E_EXISTS when there was a socket, or another call of this face, already; also for two keys with
+ *               one id; BASE_E_RANGE, BASE_E_NOMEM, BASE_E_SYSTEM as rtcp_endpoint_open.
  */
 RTCP_API BASE_MUST_USE int rtcp_socket_setup(const struct rtcp_endpoint_options *options, base_time exit_flush);
 
@@ -65,11 +66,13 @@ RTCP_API void rtcp_socket_options_default(struct rtcp_socket_options *o);
 /* Opens a stream to a server and returns when the opening was sent; what is sent before the server accepts waits in
  * the ring.
  *
- *   address   "host:port", "[ipv6]:port"; a name is looked up here, however long that takes.
+ *   address   "host:port", "[ipv6]:port", or a list of them, as for rtcp_connect; names are looked up here, however
+ *             long that takes.
  *   timeout   silence of the server, or a temporary refusal, is waited out until then. Does not bound later calls.
  *   returns   0; BASE_E_REFUSED (nobody listens there, or it refuses for good; not with stream.retry_refused);
- *             BASE_E_EXPIRED; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host), BASE_E_RANGE (an option, or too
- *             many streams), BASE_E_NOMEM, BASE_E_SYSTEM (see errno).
+ *             BASE_E_EXPIRED; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host, or it cannot be looked
+ *             up now; also with retry_refused), BASE_E_RANGE (an option, or too many streams), BASE_E_NOMEM,
+ *             BASE_E_SYSTEM (see errno).
  *             With is_nonblocking or a timeout of 0 the outcome comes later: rtcp_socket_wait_open, or any other call.
  */
 RTCP_API BASE_MUST_USE int rtcp_socket_connect(const char *address, const struct rtcp_socket_options *options,
@@ -87,7 +90,8 @@ RTCP_API BASE_MUST_USE int rtcp_socket_listen(const char *address, const struct 
 /* Takes the oldest stream that came in; waits for one, to the listener's read deadline. The new socket is blocking and
  * has no deadlines.
  *
- *   returns  0; BASE_E_AGAIN (non-blocking), BASE_E_EXPIRED, BASE_E_CLOSED, BASE_E_UNSUPPORTED (not a listener).
+ *   returns  0; BASE_E_AGAIN (non-blocking), BASE_E_EXPIRED (also with one waiting, once the deadline has passed),
+ *            BASE_E_CLOSED, BASE_E_UNSUPPORTED (not a listener).
  */
 RTCP_API BASE_MUST_USE int rtcp_socket_accept(struct rtcp_socket *listener, struct rtcp_socket **ret_socket);
 
@@ -145,8 +149,8 @@ RTCP_API int rtcp_socket_shutdown(struct rtcp_socket *socket);
  *   linger   as rtcp_close.
  *   timeout  how long to wait for the end of the closing: that the peer has everything and has closed, too. 0 does not
  *            wait: it goes on in the background.
- *   returns  0 (complete, or timeout was 0); BASE_E_EXPIRED: it goes on in the background; else why the stream ended,
- *            BASE_E_CLOSED after an abort.
+ *   returns  0 (complete, timeout was 0, or a listener); BASE_E_EXPIRED: it goes on in the background; else why the
+ * stream ended, BASE_E_CLOSED after an abort.
  */
 RTCP_API int rtcp_socket_close(struct rtcp_socket *socket, enum rtcp_linger linger, base_time timeout);
 

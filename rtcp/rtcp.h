@@ -13,6 +13,8 @@
  *              also rtcp_close on the stream that is calling. A callback left NULL is not called.
  *   ownership  options, addresses and bytes are copied during the call; handles belong to the library and stay valid
  *              until the callback named at the call that made them.
+ *   options    begin with what the _default function of the struct fills in: zeros are not the defaults, and some of
+ *              them are out of range. NULL for a pointer to options: the defaults.
  *   errors     0 (or a count) on success, else a negative code of base/status.h; base_status_text() says what to do.
  *              On failure nothing was changed unless the call says so.
  */
@@ -94,8 +96,8 @@ RTCP_API void rtcp_endpoint_options_default(struct rtcp_endpoint_options *o);
  *
  *   loop     borrowed until rtcp_endpoint_close returns.
  *   options  NULL for the defaults; copied.
- *   returns  0; BASE_E_RANGE (an option is out of range), BASE_E_EXISTS (two keys with one id), BASE_E_NOMEM,
- *            BASE_E_SYSTEM (see errno).
+ *   returns  0; BASE_E_RANGE (an option is out of range, or there are both key and keys), BASE_E_EXISTS (two keys with
+ *            one id), BASE_E_NOMEM, BASE_E_SYSTEM (see errno).
  */
 RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop, const struct rtcp_endpoint_options *options,
                                               struct rtcp_endpoint **ret_endpoint);
@@ -228,12 +230,12 @@ RTCP_API void rtcp_stream_options_default(struct rtcp_stream_options *o);
  *
  *   address    "host:port", "[ipv6]:port", or a list of up to 8 of these with commas: ways to one server, all tried, a
  *              quarter of a second apart. Names are looked up in a thread of their own, again for later attempts.
- *   callbacks  copied; user is passed back as the first argument of each.
+ *   callbacks  copied, NULL for none; user is passed back as the first argument of each.
  *   returns    0; BASE_E_INVALID (address), BASE_E_RANGE (an option or too many streams), BASE_E_NOMEM, BASE_E_CLOSED
  *              (after rtcp_drain). What happens later is told by on_link and on_closed: with nobody there at any
  *              address at the first attempt, or a final refusal before the first acceptance,
  *              on_closed(BASE_E_REFUSED); with no such host, on_closed(BASE_E_NOTFOUND); neither with retry_refused.
- *              Silence is retried for ever.
+ *              Silence is retried for ever, and so is a lookup that fails for the moment.
  *   handle     valid until on_closed returned or the endpoint is closed.
  *   source     paper 3.1; PROTOCOL.md "Opening".
  */
@@ -253,7 +255,8 @@ RTCP_API void rtcp_stream_options_paper(struct rtcp_stream_options *o);
  *
  *   returns  the count taken (may be less than size); BASE_E_AGAIN when the ring is full, and for an automatic one also
  *            when there is no memory: wait for on_writable;
- *            BASE_E_CLOSED after rtcp_shutdown or rtcp_close here, or after the peer closed (it will read no more).
+ *            BASE_E_CLOSED after rtcp_shutdown or rtcp_close here, after the peer closed (it will read no more: close,
+ *            too), or when the stream ended otherwise (on_closed says why).
  */
 RTCP_API BASE_MUST_USE int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size);
 
@@ -261,7 +264,8 @@ RTCP_API BASE_MUST_USE int64_t rtcp_send(struct rtcp_stream *stream, const void 
  * Valid until the next call on this stream. Same errors as rtcp_send. */
 RTCP_API BASE_MUST_USE int rtcp_reserve(struct rtcp_stream *stream, struct base_span *ret_room);
 
-/* Sends the first size bytes of the room that rtcp_reserve gave. BASE_E_RANGE when size is more than that. */
+/* Sends the first size bytes of the room that rtcp_reserve gave. 0; BASE_E_RANGE when size is more than that;
+ * BASE_E_CLOSED as rtcp_send. */
 RTCP_API BASE_MUST_USE int rtcp_commit(struct rtcp_stream *stream, size_t size);
 
 /* Sends what waits for more bytes to be coalesced with. Nothing happens without that option. */
@@ -279,7 +283,7 @@ RTCP_API size_t rtcp_room(const struct rtcp_stream *stream);
 RTCP_API BASE_MUST_USE int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size);
 
 /* Ends the sending direction after what was accepted so far; the peer reads the end. 0, also when it was ended before;
- * BASE_E_CLOSED after rtcp_close. */
+ * BASE_E_CLOSED after rtcp_close, or when the stream ended otherwise. */
 RTCP_API int rtcp_shutdown(struct rtcp_stream *stream);
 
 enum rtcp_linger {
@@ -310,7 +314,7 @@ RTCP_API void rtcp_close_within(struct rtcp_stream *stream, base_time span);
  * is dropped.
  *
  *   returns  0, also when it is passive already; BASE_E_CLOSED after rtcp_shutdown or rtcp_close here, or when the
- *            peer ended its bytes. */
+ *            peer ended its bytes or the stream ended. */
 RTCP_API int rtcp_passivate(struct rtcp_stream *stream);
 
 /* Replaces the TCP connection by a new one now, make before break: after a change of routes, or where another path is
@@ -361,13 +365,14 @@ struct rtcp_info {
 
 RTCP_API void rtcp_info(const struct rtcp_stream *stream, struct rtcp_info *ret_info);
 
-/* The peer's address as text, such as "10.0.0.1:7000"; "" before the first connection. Static per stream. */
+/* The peer's address as text, such as "10.0.0.1:7000"; "" before the first connection. Valid as long as the handle; the
+ * text changes when the peer comes from elsewhere. */
 RTCP_API const char *rtcp_peer_address(const struct rtcp_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------ listeners */
 
 struct rtcp_listen_options {
-    struct rtcp_stream_options stream; /* of accepted streams: ring, idle_probe, linger_max */
+    struct rtcp_stream_options stream; /* of accepted streams; what is the client's, service too, is not looked at */
     const char *service;               /* the name of this service: at most RTCP_NAME_MAX bytes; NULL: made of the
                                           machine, the network namespace, the address and the port */
     int backlog;                       /* default 128 */
@@ -378,7 +383,7 @@ struct rtcp_listen_options {
 RTCP_API void rtcp_listen_options_default(struct rtcp_listen_options *o);
 
 /* A client opened a stream. Call rtcp_stream_set_callbacks here; a stream without callbacks is only kept. The handle
- * is valid until its on_closed returned. */
+ * is valid until its on_closed returned. on_accept NULL: openings are taken and aborted. */
 typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct rtcp_stream *stream);
 
 /* Listens for streams. The first listener gives the endpoint's UDP control port its number, if that is free, and its
@@ -386,8 +391,8 @@ typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct r
  *
  *   address  "host:port", "[::]:port", ":port" (all IPv4 addresses), port 0 for any. A name is looked up before the
  *            call returns.
- *   returns  0; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host), BASE_E_RANGE, BASE_E_NOMEM,
- *            BASE_E_SYSTEM (errno, such as EADDRINUSE).
+ *   returns  0; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host, or it cannot be looked up now), BASE_E_RANGE
+ *            (an option), BASE_E_NOMEM, BASE_E_SYSTEM (errno, such as EADDRINUSE).
  *   handle   valid until rtcp_listener_close or the endpoint's end.
  */
 RTCP_API BASE_MUST_USE int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address,
