@@ -119,7 +119,8 @@ struct rtcp_stream {
     void *user;
     unsigned reports; /* enum rtcp_report that wait for the turn */
     struct rtcp_stream *next_ready;
-    bool is_ready; /* in the endpoint's ready list. Not beside reports: one load of both waits for older stores */
+    bool is_ready;       /* in the endpoint's ready list. Not beside reports: one load of both waits for older stores */
+    bool is_end_put_off; /* on_closed waited once, until other streams were told theirs */
     bool link_up;
     int evidence;
     int closed_status;

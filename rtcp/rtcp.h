@@ -187,11 +187,12 @@ struct rtcp_stream_callbacks {
      * repeated or out of order: put a round number inside. */
     void (*on_probe_data)(void *user, struct rtcp_stream *stream, const uint8_t data[RTCP_PROBE_DATA_SIZE]);
 
-    /* The last callback: the handle is invalid when it returns. status is 0 when both sides have everything,
-     * BASE_E_CLOSED when this side aborted, BASE_E_EXPIRED when lingering reached its limit, else why the stream ended:
-     * BASE_E_RESET, BASE_E_PEER_GONE, BASE_E_PEER_FORGOT, BASE_E_NEVER_CONFIRMED, BASE_E_REFUSED, BASE_E_PROTOCOL,
-     * BASE_E_NOTFOUND.
-     * unacknowledged: bytes accepted by rtcp_send that the peer never acknowledged reading; their fate is unknown. */
+    /* The last callback: the handle is invalid when it returns. What the peer said in datagrams on other streams of the
+     * endpoint before it ended this one, such as probe data, was told before. status is 0 when both sides have
+     * everything, BASE_E_CLOSED when this side aborted, BASE_E_EXPIRED when lingering reached its limit, else why the
+     * stream ended: BASE_E_RESET, BASE_E_PEER_GONE, BASE_E_PEER_FORGOT, BASE_E_NEVER_CONFIRMED, BASE_E_REFUSED,
+     * BASE_E_PROTOCOL, BASE_E_NOTFOUND. unacknowledged: bytes accepted by rtcp_send that the peer never acknowledged
+     * reading; their fate is unknown. */
     void (*on_closed)(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged);
 };
 

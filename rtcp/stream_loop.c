@@ -289,6 +289,18 @@ static bool take(struct rtcp_stream *stream, enum rtcp_report report)
     return is_set && !stream->session.closed;
 }
 
+/* Ends come last: what the peer said on other streams before it ended this one is told first, although this one may
+ * have become ready before them (its connection broke). True: it takes its turn once more, behind them. */
+static bool lets_others_go_first(struct rtcp_stream *stream)
+{
+    if (stream->is_end_put_off || stream->endpoint->ready_first == NULL) {
+        return false;
+    }
+    stream->is_end_put_off = true;
+    rtcp_endpoint_make_ready(stream);
+    return true;
+}
+
 bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
 {
     const struct rtcp_stream_callbacks *c = &stream->callbacks;
@@ -320,6 +332,9 @@ bool rtcp_stream_run_callbacks(struct rtcp_stream *stream)
     }
     if ((stream->reports & RTCP_REPORT_CLOSED) == 0 || stream->is_ready) {
         return false; /* made ready again by one of these callbacks: its turn comes once more */
+    }
+    if (lets_others_go_first(stream)) {
+        return false;
     }
     stream->is_ready = true; /* not to be queued any more, whatever is called from on_closed */
     if (stream->session.was_accepted || stream->session.opt.is_client) {

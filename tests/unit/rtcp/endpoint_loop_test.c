@@ -291,6 +291,70 @@ static void a_control_connection_leaves_the_udp_port_of_the_route_alone(void **s
     tear_down(&w);
 }
 
+/* What the two streams of a client were told, in order. */
+struct word {
+    struct world world;
+    unsigned bytes, probes, ends;
+    unsigned probes_at_end; /* when the first of them ended */
+};
+
+static void word_readable(void *user, struct rtcp_stream *stream)
+{
+    struct word *w = user;
+    char text[8];
+    int64_t count = rtcp_recv(stream, text, sizeof text);
+
+    assert_true(count != 0);
+    w->bytes += count > 0 ? 1 : 0; /* else its connection broke */
+}
+
+static void word_probe_data(void *user, struct rtcp_stream *stream, const uint8_t data[RTCP_PROBE_DATA_SIZE])
+{
+    (void)stream;
+    ((struct word *)user)->probes += data[0] == 'x' ? 0 : 1;
+}
+
+static void word_closed(void *user, struct rtcp_stream *stream, int status, uint64_t unacknowledged)
+{
+    struct word *w = user;
+
+    (void)stream;
+    (void)unacknowledged;
+    assert_int_equal(status, BASE_E_RESET);
+    w->probes_at_end = w->ends++ == 0 ? w->probes : w->probes_at_end;
+}
+
+/* Story (R25): a leader said in a datagram that it leads no more and aborted both of its streams. The connection of the
+ * bulk stream broke first, its end was told first, and the member never looked at the other stream again. */
+static void the_last_word_of_a_stream_is_told_before_another_one_ends(void **state)
+{
+    static const struct rtcp_stream_callbacks calls = {
+        .on_readable = word_readable, .on_probe_data = word_probe_data, .on_closed = word_closed};
+    static const uint8_t first[RTCP_PROBE_DATA_SIZE] = "x", last[RTCP_PROBE_DATA_SIZE] = "the last word";
+    struct word w = {0};
+
+    (void)state;
+    set_up(&w.world);
+    for (int i = 1; i <= 2; i++) { /* the bulk stream, and then the one that tells */
+        w.world.client = pair_connect(&w.world.pair, NULL, &calls, &w);
+        rtcp_set_probe_data(w.world.client, first); /* its answer teaches the way of datagrams */
+        PAIR_UNTIL(&w.world.pair, w.world.accepted == i && w.world.server->session.is_confirmed);
+    }
+    PAIR_UNTIL(&w.world.pair, rtcp_route_is_valid(w.world.server->session.route) &&
+                                  w.world.client->session.pulse.unanswered_since == 0);
+
+    assert_int_equal(rtcp_send(w.world.server, "y", 1), 1);
+    PAIR_UNTIL(&w.world.pair, w.bytes == 1); /* a connection that was busy last comes after the datagrams in a turn */
+
+    rtcp_set_probe_data(w.world.server, last);
+    rtcp_endpoint_close(w.world.pair.far);
+    w.world.pair.far = NULL;
+    PAIR_UNTIL(&w.world.pair, w.ends == 2);
+
+    assert_true(w.probes_at_end > 0);
+    tear_down(&w.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +364,7 @@ int main(void)
         cmocka_unit_test(endpoints_are_told_apart_and_count),
         cmocka_unit_test(a_closed_listener_refuses_for_good),
         cmocka_unit_test(a_control_connection_leaves_the_udp_port_of_the_route_alone),
+        cmocka_unit_test(the_last_word_of_a_stream_is_told_before_another_one_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
