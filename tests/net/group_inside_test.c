@@ -262,27 +262,49 @@ static bool is_led_again(const struct trio *t)
     return true;
 }
 
-/* R25: a leader that closes tells the others, who need not wait until they miss its beats. */
-static void a_leader_that_closes_is_replaced_at_once(void **state)
+/* What the order of each member says once its leader has closed. */
+struct parting {
+    bool has_heard; /* the word of the leader that it leads no more */
+    bool has_doubt; /* it suspected the leader without that word: after T of silence */
+};
+
+static void on_parting(void *user, const struct base_event *e)
+{
+    struct parting *p = user;
+
+    if (strcmp(e->object, "order") == 0) {
+        p->has_heard = p->has_heard || strcmp(e->name, "abdication") == 0;
+        p->has_doubt = p->has_doubt || (strcmp(e->name, "pre-candidate") == 0 && !p->has_heard);
+    }
+}
+
+/* R25: a leader that closes tells the others, who need not wait until they miss its beats. How soon they elect then
+ * (T/8) is a matter of the order core, and of its tests: two that stand at once have to try again after T/2 to T, and
+ * a busy machine, which wakes both at once, makes them. */
+static void a_leader_that_closes_tells_the_others(void **state)
 {
     struct trio *t = trio_new();
+    struct parting parting[MEMBERS] = {0};
     uint32_t leader;
-    base_time began;
 
     (void)state;
     for (uint32_t id = 1; id <= MEMBERS; id++) {
         struct group_options o = options_of(t, id);
 
-        o.election_timeout = BASE_S(6);
+        o.election_timeout = BASE_S(6); /* their own suspicion is seconds away */
+        o.trace = (struct base_trace){.user = &parting[id - 1], .emit = on_parting};
         found(t, id, &o);
     }
     run_until(t, are_led);
     leader = t->node[0].leader;
+    base_zero(parting, sizeof parting);
     group_close(t->node[leader - 1].group);
     t->node[leader - 1].group = NULL;
-    began = base_clock_now();
     run_until(t, is_led_again);
-    assert_true(base_clock_now() - began < BASE_S(4)); /* T/8 and an election; the silence would be noticed after T */
+    for (uint32_t id = 1; id <= MEMBERS; id++) {
+        assert_true(parting[id - 1].has_heard == (id != leader));
+        assert_false(parting[id - 1].has_doubt);
+    }
     trio_close(t);
 }
 
@@ -490,7 +512,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_before_the_founding_is_delivered_after_it),
         cmocka_unit_test(a_broadcast_at_the_end_of_a_turn_does_not_sleep),
         cmocka_unit_test(a_member_that_delivers_slowly_is_not_flooded),
-        cmocka_unit_test(a_leader_that_closes_is_replaced_at_once),
+        cmocka_unit_test(a_leader_that_closes_tells_the_others),
         cmocka_unit_test(nothing_is_taken_when_nobody_leads_for_a_second),
         cmocka_unit_test(a_member_that_comes_back_is_refused),
         cmocka_unit_test(a_member_that_opens_instead_of_founding_is_refused_by_the_live_group),
