@@ -123,8 +123,10 @@ def test_client_killed_leaves_the_server_at_work():
         other = party.send(c, a, "--generate", "8M")
         total = other.finish(30)
         party.check_same(total, server.done(5), 8 << 20)
+        mark = server.mark()
         again = party.send(b, a, "--generate", "8M")
         assert again.finish(30)["ok"]
+        server.wait("the end of the third stream", 20, lambda e: e["event"] == "done", mark)
         assert len(server.all_of("done")) == 2, "the killed client's stream is kept: nothing proves that it is gone"
         server.stop()
 
