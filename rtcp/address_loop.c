@@ -110,17 +110,12 @@ bool rtcp_address_has_names(const char *text)
     return false;
 }
 
-int rtcp_address_parse(const char *text, bool is_listening, struct rtcp_address out[RTCP_ADDRESSES_MAX])
+int rtcp_address_parse(const char *text, struct rtcp_address out[RTCP_ADDRESSES_MAX])
 {
     char host[256];
     char port[8];
     int count = 0;
-    int status;
 
-    if (!is_listening) {
-        status = rtcp_address_look_up(text, 0, out);
-        return status == BASE_E_AGAIN ? BASE_E_NOTFOUND : status;
-    }
     if (text == NULL || !split(text, host, port)) {
         return BASE_E_INVALID;
     }

@@ -84,7 +84,10 @@ int rtcp_socket_ended(const struct rtcp_socket *socket)
         return socket->status < 0 ? socket->status : BASE_E_CLOSED;
     }
     if (socket->stream->session.life == RTCP_LIFE_DEAD) {
-        return socket->stream->session.end < 0 ? socket->stream->session.end : BASE_E_CLOSED;
+        const struct rtcp_stream *stream = socket->stream;
+        int end = stream->closed_status < 0 ? stream->closed_status : stream->session.end;
+
+        return end < 0 ? end : BASE_E_CLOSED;
     }
     return 0;
 }
@@ -104,6 +107,18 @@ struct connecting {
     struct rtcp_stream_options options;
     struct rtcp_socket *socket;
 };
+
+/* Looks the server up: before the lock, because it may take its time. What cannot be looked up now is left to the
+ * attempts, which look again: it is no more an error than silence. 0 or a status. */
+static int look_up(struct connecting *c, const char *address)
+{
+    int status = rtcp_address_look_up(address, 0, c->server);
+    bool is_later = status == BASE_E_AGAIN || (status == BASE_E_NOTFOUND && c->options.retry_refused);
+
+    c->count = status > 0 ? status : 0;
+    c->names = is_later || (status > 0 && rtcp_address_has_names(address)) ? address : "";
+    return status > 0 || is_later ? 0 : status;
+}
 
 static int do_connect(struct rtcp_face *face, void *argument)
 {
@@ -158,11 +173,9 @@ int rtcp_socket_connect(const char *address, const struct rtcp_socket_options *o
     c.options.no_early_data = true; /* the opening is sent before the caller has a socket to send on */
     status = rtcp_stream_options_check(&c.options);
     if (status == 0) {
-        status = rtcp_address_parse(address, false, c.server); /* before the lock: it may take its time */
-        c.count = status;
-        c.names = status > 0 && rtcp_address_has_names(address) ? address : "";
+        status = look_up(&c, address);
     }
-    if (status > 0) {
+    if (status == 0) {
         status = rtcp_face_get(&face);
     }
     if (status < 0) {
@@ -267,7 +280,7 @@ int rtcp_socket_listen(const char *address, const struct rtcp_listen_options *op
     struct rtcp_address at[RTCP_ADDRESSES_MAX];
     char text[RTCP_ADDRESS_TEXT];
     struct rtcp_face *face;
-    int status = rtcp_address_parse(address, true, at); /* before the lock: it may take its time */
+    int status = rtcp_address_parse(address, at); /* before the lock: it may take its time */
 
     rtcp_listen_options_default(&defaults);
     status = status < 0 ? status : rtcp_face_get(&face);

@@ -68,11 +68,12 @@ RTCP_API void rtcp_socket_options_default(struct rtcp_socket_options *o);
  *
  *   address   "host:port", "[ipv6]:port", or a list of them, as for rtcp_connect; names are looked up here, however
  *             long that takes.
- *   timeout   silence of the server, or a temporary refusal, is waited out until then. Does not bound later calls.
+ *   timeout   silence of the server, a temporary refusal, or a lookup that fails for the moment, is waited out until
+ *             then. Does not bound later calls.
  *   returns   0; BASE_E_REFUSED (nobody listens there, or it refuses for good; not with stream.retry_refused);
- *             BASE_E_EXPIRED; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host, or it cannot be looked
- *             up now; also with retry_refused), BASE_E_RANGE (an option, or too many streams), BASE_E_NOMEM,
- *             BASE_E_SYSTEM (see errno).
+ *             BASE_E_EXPIRED; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host; not with
+ *             stream.retry_refused), BASE_E_RANGE (an option, or too many streams), BASE_E_NOMEM, BASE_E_SYSTEM (see
+ *             errno).
  *             With is_nonblocking or a timeout of 0 the outcome comes later: rtcp_socket_wait_open, or any other call.
  */
 RTCP_API BASE_MUST_USE int rtcp_socket_connect(const char *address, const struct rtcp_socket_options *options,

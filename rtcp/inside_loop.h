@@ -33,11 +33,10 @@
 
 #define RTCP_ADDRESSES_MAX 8 /* of one server */
 
-/* "host:port", to connect also a list with commas, as addresses; a host name blocks. Count, BASE_E_INVALID or
- * BASE_E_NOTFOUND. */
-BASE_MUST_USE int rtcp_address_parse(const char *text, bool is_listening, struct rtcp_address out[RTCP_ADDRESSES_MAX]);
-/* The same to connect, with AI_NUMERICHOST in flags without looking names up; also BASE_E_AGAIN: it may be found later.
- */
+/* "host:port" to listen at, as addresses; a host name blocks. Count, BASE_E_INVALID or BASE_E_NOTFOUND. */
+BASE_MUST_USE int rtcp_address_parse(const char *text, struct rtcp_address out[RTCP_ADDRESSES_MAX]);
+/* The same to connect to, also a list with commas; with AI_NUMERICHOST in flags without looking names up. Also
+ * BASE_E_AGAIN: it may be found later. */
 BASE_MUST_USE int rtcp_address_look_up(const char *text, int flags, struct rtcp_address out[RTCP_ADDRESSES_MAX]);
 bool rtcp_address_has_names(const char *text);
 void rtcp_address_print(const struct rtcp_address *a, char out[RTCP_ADDRESS_TEXT]);

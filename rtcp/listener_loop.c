@@ -487,7 +487,7 @@ int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address, const struc
     options = options == NULL ? &defaults : options;
     status = check_options(options);
     if (status == 0) {
-        status = rtcp_address_parse(address, true, at);
+        status = rtcp_address_parse(address, at);
     }
     if (status < 0) {
         return status;

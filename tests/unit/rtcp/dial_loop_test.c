@@ -1,6 +1,7 @@
 /* Tests of rtcp/dial_loop.c: several addresses of one server, names (P45; design 2.4, last paragraph). Loopback only.
  */
 #include "rtcp/base/clock_loop.h"
+#include "rtcp/blocking.h"
 #include "rtcp/inside_loop.h"
 
 #include <ev.h>
@@ -26,10 +27,13 @@ static struct {
     pthread_cond_t changed;
     bool is_held; /* names wait for an answer */
     int begun, waiting;
+    int failures; /* so many more fail for the moment */
 } resolver = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
 {
+    bool is_failing = false;
+
     if ((hints->ai_flags & AI_NUMERICHOST) == 0) {
         pthread_mutex_lock(&resolver.lock);
         resolver.begun++;
@@ -39,7 +43,12 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
             pthread_cond_wait(&resolver.changed, &resolver.lock);
         }
         resolver.waiting--;
+        is_failing = resolver.failures > 0;
+        resolver.failures -= is_failing ? 1 : 0;
         pthread_mutex_unlock(&resolver.lock);
+    }
+    if (is_failing) {
+        return EAI_AGAIN;
     }
     return __real_getaddrinfo(host, port, hints, ret);
 }
@@ -50,6 +59,13 @@ static void hold_names(bool is_held)
     resolver.is_held = is_held;
     resolver.begun = is_held ? 0 : resolver.begun;
     pthread_cond_broadcast(&resolver.changed);
+    pthread_mutex_unlock(&resolver.lock);
+}
+
+static void fail_names(int failures)
+{
+    pthread_mutex_lock(&resolver.lock);
+    resolver.failures = failures;
     pthread_mutex_unlock(&resolver.lock);
 }
 
@@ -121,6 +137,7 @@ static const struct rtcp_stream_callbacks callbacks = {.on_link = on_link, .on_c
 static void set_up(struct world *w)
 {
     hold_names(false); /* also after a test that failed */
+    fail_names(0);
     *w = (struct world){.loop = ev_loop_new(EVFLAG_AUTO), .deaf = -1};
     assert_non_null(w->loop);
     ev_timer_init(&w->deadline, on_deadline, LIMIT_S, 0.);
@@ -382,6 +399,38 @@ static void lists_are_checked_when_they_are_given(void **state)
 
 /* Design 2: one number, a socket for each address that is listened at; two endpoints may have the same number at two
  * addresses of one machine, and what an address cannot reach goes by another socket. */
+/* P45: a resolver that is out of reach is no more an error than a server that is. */
+static void a_name_that_cannot_be_looked_up_now_is_looked_up_again_in_the_blocking_face(void **state)
+{
+    struct rtcp_socket_options o;
+    struct rtcp_socket *listener, *client;
+    char text[RTCP_ADDRESS_TEXT];
+    struct rtcp_poll poll = {.events = RTCP_POLL_WRITE};
+
+    (void)state;
+    rtcp_socket_options_default(&o);
+    o.wait_accepted = true;
+    assert_int_equal(rtcp_socket_listen("127.0.0.1:0", NULL, &listener), 0);
+    rtcp_socket_address(listener, text);
+    base_move(text, "localhost", 9); /* as long as 127.0.0.1 */
+
+    fail_names(1000000);
+    assert_int_equal(rtcp_socket_connect(text, NULL, BASE_MS(50), &client), BASE_E_EXPIRED);
+    fail_names(2); /* the one of the call, and one of an attempt */
+    assert_int_equal(rtcp_socket_connect(text, &o, BASE_S(20), &client), 0);
+    rtcp_socket_free(client);
+
+    assert_int_equal(rtcp_socket_connect("no..such..host:7", NULL, BASE_S(20), &client), BASE_E_NOTFOUND);
+    o.stream.retry_refused = true;
+    assert_int_equal(rtcp_socket_connect("no..such..host:7", &o, BASE_MS(50), &client), BASE_E_EXPIRED);
+    fail_names(1);
+    assert_int_equal(rtcp_socket_connect("no..such..host:7", NULL, 0, &poll.socket), 0);
+    assert_int_equal(rtcp_socket_poll(&poll, 1, BASE_S(20)), 1);
+    assert_int_equal(rtcp_socket_wait_open(poll.socket), BASE_E_NOTFOUND);
+    rtcp_socket_free(poll.socket);
+    rtcp_socket_free(listener);
+}
+
 static void control_ports_belong_to_their_addresses(void **state)
 {
     struct rtcp_listener *other;
@@ -423,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_late_lookup_of_a_host_where_nobody_listens_ends_the_opening),
         cmocka_unit_test(an_endpoint_may_be_closed_while_a_name_is_looked_up),
         cmocka_unit_test(lists_are_checked_when_they_are_given),
+        cmocka_unit_test(a_name_that_cannot_be_looked_up_now_is_looked_up_again_in_the_blocking_face),
         cmocka_unit_test(control_ports_belong_to_their_addresses),
     };
 
