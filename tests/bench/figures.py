@@ -55,3 +55,10 @@ FIGURES = [
     Figure("paper-stream", "stream of 8 KiB with the paper's buffer", "0.99", None,
            ("--test", "stream", "--size", "8192", "--paper", *EVENT)),
 ]
+
+PINNED = "-pinned"
+
+
+def pinned(figure, processors):
+    """The same figure with the server on one processor and the client on the other."""
+    return dataclasses.replace(figure, name=figure.name + PINNED, words=(*figure.words, "--pin", processors))

@@ -6,12 +6,13 @@ Relies on a release build (rtcp-perf, transfer); heal.py for cuts of the network
 Not here  how a figure is measured: rtcp/tools (perf), heal.py.
 
 A figure whose result exists is not measured again, so the command can be ended and repeated at any time. Nothing else
-should run on the machine: the noise (plain TCP against itself) is measured, too, and stands first in the report.
+should run on the machine: the noise (plain TCP against itself) is measured, too. Each figure with a goal is measured on
+free and on fixed processors (-pinned); where noise hides its goal, it is measured again with more pairs.
 
-    tests/bench/run                        everything that is missing, then the report
+    tests/bench/run                        everything that is missing, then the report; about an hour
     tests/bench/run --only rr-1-blocking   some figures
     tests/bench/run --again NAME ..        measured anew
-    tests/bench/run --pairs 60             more pairs, where noise hides a goal
+    tests/bench/run --pairs 60             more pairs for all
     tests/bench/run --list                 the figures and whether they are there
     tests/bench/run --report               only the report, of what is there
 """
@@ -25,11 +26,12 @@ import subprocess
 import sys
 import time
 
-import report
-from figures import FIGURES
+import page
+from figures import FIGURES, pinned
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HEAL = "heal"
+PAIRS_IN_NOISE = 60
 
 
 def say(text):
@@ -52,23 +54,29 @@ def keep(path, lines):
     part.rename(path)
 
 
-def measure_pairs(figure, path, options):
-    pairs = options.pairs or figure.pairs
+def measure(figure, path, options, pairs):
+    """One figure, kept in its file; the summary of rtcp-perf, or None where it could not be measured."""
     seconds = options.seconds or figure.seconds
-    command = [build_of() / "rtcp/tools/rtcp-perf", *figure.words, "--pairs", str(pairs),
-               "--seconds", str(seconds), *(["--pin", options.pin] if options.pin else [])]
+    command = [build_of() / "rtcp/tools/rtcp-perf", *figure.words, "--pairs", str(pairs), "--seconds", str(seconds)]
     say(f"{figure.name}: {pairs} rounds of 3 runs of {seconds} s, about {3 * pairs * seconds:.0f} s")
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         say(f"{figure.name}: not measured: {done.stderr.strip()}")
-        return False
+        return None
     lines = done.stdout.splitlines()
     last = json.loads(lines[-1])
-    say(f"  {last['ratio']:.3f} [{last['ratio_low']:.3f}, {last['ratio_high']:.3f}]")
+    say(f"  {last['ratio']:.3f} [{last['ratio_low']:.3f}, {last['ratio_high']:.3f}] {page.verdict(figure, last)}")
     about = {"commit": commit(), "kernel": platform.release(), "cpus": os.cpu_count(), "load": os.getloadavg()[0],
              "at": time.strftime("%Y-%m-%d"), "command": " ".join(map(str, ["rtcp-perf", *command[1:]]))}
     keep(path, [*lines, json.dumps({"about": about})])
-    return True
+    return last
+
+
+def measure_pairs(figure, path, options):
+    last = measure(figure, path, options, options.pairs or figure.pairs)
+    if last and not options.pairs and page.verdict(figure, last) == "within noise":
+        last = measure(figure, path, options, PAIRS_IN_NOISE)
+    return last is not None
 
 
 def measure_heal(path, options):
@@ -80,11 +88,15 @@ def measure_heal(path, options):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "build" / "bench", help="folder (build/bench)")
+    parser.add_argument("--page", type=pathlib.Path, default=ROOT / "rtcp", metavar="FOLDER",
+                        help="where PERFORMANCE.md and the plots are written (rtcp)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these figures")
     parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="these figures, also if they are there")
-    parser.add_argument("--pairs", type=int, default=0, help="pairs of runs (each figure's own number, 15)")
+    parser.add_argument("--pairs", type=int, default=0,
+                        help="pairs of runs (each figure's own number, 15, and 60 where noise hides its goal)")
     parser.add_argument("--seconds", type=float, default=0, help="of each run (each figure's own number, 1)")
-    parser.add_argument("--pin", default="", metavar="CPU,CPU", help="server and client on these CPUs")
+    parser.add_argument("--pin", default=",".join(map(str, sorted(os.sched_getaffinity(0))[:2])), metavar="CPU,CPU",
+                        help="fixed processors of the server and the client (the first two; with only one, none)")
     parser.add_argument("--cuts", default="1x20,5x20", help="cuts of the network (1x20,5x20)")
     parser.add_argument("--list", action="store_true", help="the figures and whether they are there")
     parser.add_argument("--report", action="store_true", help="only the report")
@@ -93,7 +105,8 @@ def parse():
 
 def main():
     options = parse()
-    names = [figure.name for figure in FIGURES] + [HEAL]
+    figures = FIGURES + [pinned(figure, options.pin) for figure in FIGURES if figure.goal and "," in options.pin]
+    names = [figure.name for figure in figures] + [HEAL]
     wanted = options.only + options.again or names
     unknown = [name for name in wanted if name not in names]
     if unknown:
@@ -106,15 +119,15 @@ def main():
         return 0
     options.results.mkdir(parents=True, exist_ok=True)
     failed = []
-    for figure in [] if options.report else FIGURES:
+    for figure in [] if options.report else figures:
         path = paths[figure.name]
         if figure.name in wanted and (figure.name in options.again or not path.exists()):
             if not measure_pairs(figure, path, options):
                 failed.append(figure.name)
     if not options.report and HEAL in wanted and not measure_heal(paths[HEAL], options):
         failed.append(HEAL)
-    report.write(ROOT / "rtcp", FIGURES, paths)
-    say("report: rtcp/PERFORMANCE.md" + (f"; not measured: {', '.join(failed)}" if failed else ""))
+    page.write(options.page, FIGURES, paths)
+    say(f"report: {options.page}/PERFORMANCE.md" + (f"; not measured: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
