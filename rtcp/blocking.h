@@ -101,10 +101,16 @@ RTCP_API BASE_MUST_USE int rtcp_socket_accept(struct rtcp_socket *listener, stru
 /* Takes bytes into the ring and sends what the connection takes; waits for room until all are taken, or to the write
  * deadline. Works during a disconnection, too: the ring is what the stream can owe its peer.
  *
+ * Bursts: once a stream has sent 64 KiB within 4 ms, small sends wait until 128 KiB (or a quarter of the ring) are
+ * together, 1 ms at most, unless a thread waits for bytes of this stream in rtcp_socket_recv or a poll. With
+ * stream.at_once they never wait.
+ *
  * With stream.coalesce few bytes stay in the ring, which costs no system call, until 16 KiB are together or their time
- * is over; then the control thread sends them. A full ring, rtcp_socket_flush, shutdown and close send them at once,
- * and so do rtcp_socket_recv and a poll that has to wait, on any thread: who asks and then reads the answer loses no
- * time. A thread that was reading already when another one asks waits that time longer, and no more.
+ * is over; then the control thread sends them. A thread that was reading already when another one asks waits that time
+ * longer, and no more.
+ *
+ * In both cases a full ring, rtcp_socket_flush, shutdown and close send them at once, and so do rtcp_socket_recv and a
+ * poll that has to wait, on any thread: who asks and then reads the answer loses no time.
  *
  *   returns  the count taken: all, or fewer when the deadline passed, the stream ended or the socket is non-blocking.
  *            With none taken: BASE_E_AGAIN (non-blocking), BASE_E_EXPIRED, BASE_E_CLOSED (shut down or closed here, or

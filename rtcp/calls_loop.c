@@ -65,6 +65,7 @@ int rtcp_stream_connect(struct rtcp_endpoint *endpoint, const struct rtcp_addres
     }
     stream->no_pages = !options->sendfile;
     stream->coalesce = options->coalesce;
+    stream->burst.is_off = options->at_once;
     rtcp_endpoint_session_options(endpoint, options, &so);
     so.is_client = true;
     so.addresses = 1; /* an attempt tries them all */
@@ -144,11 +145,29 @@ static bool is_calm(const struct rtcp_stream *stream, base_time now)
     return stream->session.pending_count == 0 && stream->is_armed && stream->armed <= now + RTCP_PROBE_FIRST;
 }
 
+/* Bytes of a long burst wait for the end of the turn: whoever ends it writes them. */
+static bool wait_for_turn(struct rtcp_stream *stream)
+{
+    const struct rtcp_session *s = &stream->session;
+
+    if (stream->live == NULL || s->pending_count > 0 ||
+        !rtcp_burst_may_wait(&stream->burst, stream->endpoint->turns, s->out.upto - s->written, s->out.size)) {
+        return false;
+    }
+    stream->burst.waits = true;
+    rtcp_endpoint_make_ready(stream);
+    return true;
+}
+
 /* After bytes were taken in: write them now, look at timers only when something is to be said. */
 static void push(struct rtcp_stream *stream, base_time now)
 {
     bool is_first = stream->flush_at == 0;
 
+    if (wait_for_turn(stream)) {
+        return;
+    }
+    stream->burst.waits = false;
     if (stream->session.pending_count == 0 && rtcp_stream_may_wait(stream, now)) {
         if (is_first) {
             rtcp_stream_arm(stream, now);
@@ -166,7 +185,7 @@ static void push(struct rtcp_stream *stream, base_time now)
 
 void rtcp_flush(struct rtcp_stream *stream)
 {
-    if (stream->flush_at != 0) {
+    if (stream->flush_at != 0 || stream->burst.waits) {
         stream->flush_at = 0;
         rtcp_stream_pump(stream, base_clock_now());
     }
@@ -176,10 +195,22 @@ void rtcp_flush(struct rtcp_stream *stream)
  * left the cache, and the peer is at work while they are kept. */
 static size_t passing(const struct rtcp_stream *stream, size_t size)
 {
-    if (stream->live == NULL || !rtcp_link_is_free(stream->live) || stream->coalesce != 0 || !stream->no_pages) {
+    if (stream->live == NULL || !rtcp_link_is_free(stream->live) || stream->coalesce != 0 || !stream->no_pages ||
+        rtcp_burst_may_wait(&stream->burst, stream->endpoint->turns, size, stream->session.out.size)) {
         return 0;
     }
     return rtcp_session_passing(&stream->session, stream->live->attempt, size);
+}
+
+/* To the kernel first, then into the ring: all that `passing` allowed. */
+static int64_t pass_on(struct rtcp_stream *stream, base_time now, struct base_bytes bytes)
+{
+    int64_t taken = rtcp_link_pass(stream->live, bytes.data, bytes.size);
+    int64_t n = rtcp_session_append(&stream->session, now, bytes);
+
+    CHECK(n == (int64_t)bytes.size); /* nothing came in between: it fits as it did before */
+    rtcp_link_passed(stream->live, now, taken, bytes.size);
+    return n;
 }
 
 int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
@@ -190,19 +221,12 @@ int64_t rtcp_send(struct rtcp_stream *stream, const void *data, size_t size)
 
     rtcp_session_grow(&stream->session, now, size);
     pass = passing(stream, size);
-    if (pass > 0) {
-        int64_t taken = rtcp_link_pass(stream->live, data, pass);
-
-        n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, pass});
-        CHECK(n == (int64_t)pass); /* nothing came in between: it fits as it did before */
-        rtcp_link_passed(stream->live, now, taken, pass);
-        if (is_calm(stream, now)) {
-            return n;
-        }
-    } else {
-        n = rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
+    n = pass > 0 ? pass_on(stream, now, (struct base_bytes){data, pass})
+                 : rtcp_session_append(&stream->session, now, (struct base_bytes){data, size});
+    if (pass == 0 || !is_calm(stream, now)) {
+        push(stream, now);
     }
-    push(stream, now);
+    rtcp_burst_took(&stream->burst, stream->endpoint->turns, n > 0 ? (size_t)n : 0);
     return n;
 }
 
@@ -226,6 +250,7 @@ int rtcp_commit(struct rtcp_stream *stream, size_t size)
 
     if (status == 0) {
         push(stream, now);
+        rtcp_burst_took(&stream->burst, stream->endpoint->turns, size);
     }
     return status;
 }
@@ -271,7 +296,9 @@ int64_t rtcp_recv(struct rtcp_stream *stream, void *data, size_t size)
     if (s->closed) {
         return BASE_E_CLOSED;
     }
-    rtcp_flush(stream); /* whoever reads may wait for the answer */
+    if (stream->flush_at != 0) {
+        rtcp_flush(stream); /* whoever reads may wait for the answer; a burst is sent before anybody can wait */
+    }
     stream->did_recv = true;
     if (stream->is_paused) {
         stream->is_paused = false;

@@ -116,6 +116,9 @@ void rtcp_endpoint_make_ready(struct rtcp_stream *stream)
         e->ready_first = stream;
     }
     e->ready_last = stream;
+    if (!e->in_turn) {
+        ev_idle_start(e->loop, &e->awake); /* the last turn of this round may be over: the loop must not wait */
+    }
 }
 
 static struct rtcp_stream *take_ready(struct rtcp_endpoint *e)
@@ -150,6 +153,14 @@ static void uncork(struct rtcp_stream *stream)
     rtcp_stream_pump(stream, now);
 }
 
+/* What a burst left waits no longer than its turn. */
+static void send_burst(struct rtcp_stream *stream)
+{
+    if (stream->burst.waits) {
+        rtcp_stream_pump(stream, rtcp_endpoint_lately(stream->endpoint));
+    }
+}
+
 void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
 {
     struct rtcp_stream *last = endpoint->ready_last;
@@ -158,6 +169,7 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
         return;
     }
     endpoint->in_turn = true;
+    endpoint->turns++;
     while (last != NULL && endpoint->ready_first != NULL) { /* what becomes ready meanwhile waits for the next turn */
         struct rtcp_stream *stream = take_ready(endpoint);
         bool is_last = stream == last;
@@ -168,10 +180,14 @@ void rtcp_endpoint_turn(struct rtcp_endpoint *endpoint)
         if (!rtcp_stream_run_callbacks(stream)) {
             rtcp_dial_look(stream);
             uncork(stream);
+            send_burst(stream);
         }
         if (is_last) {
             break;
         }
+    }
+    for (struct rtcp_stream *other = endpoint->ready_first; other != NULL; other = other->next_ready) {
+        send_burst(other); /* of callbacks of other streams */
     }
     rtcp_link_free_closed(endpoint);
     rtcp_courier_free_closed(endpoint);

@@ -22,6 +22,7 @@
 #define HOLDFAST_RTCP_INSIDE_LOOP_H
 
 #include "rtcp/base/memory.h"
+#include "rtcp/burst.h"
 #include "rtcp/registry.h"
 #include "rtcp/rtcp.h"
 
@@ -132,7 +133,8 @@ struct rtcp_stream {
     bool held_until_confirmed;
     base_time coalesce; /* how long small writes may wait for more; 0: not at all */
     base_time flush_at; /* ... until then; 0: nothing waits */
-    bool no_pages;      /* sendfile is not wanted, or it does not work here */
+    struct rtcp_burst burst;
+    bool no_pages; /* sendfile is not wanted, or it does not work here */
 
     uint8_t *waiting; /* bytes taken out of a connection that was frozen */
     size_t waiting_size, waiting_at, waiting_room;
@@ -223,6 +225,7 @@ struct rtcp_endpoint {
     struct rtcp_link *closed_links;
 
     struct rtcp_stream *ready_first, *ready_last;
+    uint64_t turns;
     ev_prepare turn;
     ev_idle awake; /* runs while callbacks wait, so that the loop does not sleep */
     bool in_turn;
@@ -467,6 +470,8 @@ void rtcp_courier_close_copies(const struct rtcp_endpoint *endpoint);
 /* Fills in what the sessions of an endpoint share, with an id and a nonce of their own. */
 void rtcp_endpoint_session_options(struct rtcp_endpoint *endpoint, const struct rtcp_stream_options *o,
                                    struct rtcp_session_options *ret);
+/* The next turn looks at it, and the loop does not wait before: not even where the last turn of its round is over, as
+ * in a program's prepare watcher of a low priority. */
 void rtcp_endpoint_make_ready(struct rtcp_stream *stream);
 /* Tells the trace that somebody's bytes were dropped or refused; whoever prints it limits how often. */
 void rtcp_endpoint_complain(struct rtcp_endpoint *endpoint, const struct rtcp_address *peer, const char *what,

@@ -231,6 +231,7 @@ static void open_new(struct rtcp_link *link, const struct rtcp_wire_request *req
     stream->listener = listener;
     stream->no_pages = !listener->stream.sendfile;
     stream->coalesce = listener->stream.coalesce;
+    stream->burst.is_off = listener->stream.at_once;
     listener->users++;
     listener->streams++;
     if (rtcp_registry_add(&e->registry, &stream->session) < 0) {

@@ -206,8 +206,9 @@ struct rtcp_stream_options {
                                  often by an automatic ring that has held everything so far */
     base_time coalesce;       /* small writes wait for more, until 16 KiB are together, at most this long (BASE_MS(1) is
                                  sensible, BASE_S(1) the most), or until rtcp_flush, rtcp_recv, rtcp_shutdown or
-                                 rtcp_close; default 0: every write leaves at once. In the blocking face see
+                                 rtcp_close; default 0: nothing waits on a clock. In the blocking face see
                                  rtcp_socket_send */
+    bool at_once;             /* every write leaves with its call, in bursts, too: see rtcp_send, rtcp_socket_send */
     bool sendfile;            /* large writes go by sendfile from the ring's pages, where the kernel can, instead of a
                                  copy; default off: measure, it pays on few machines. PROTOCOL.md "Pages" */
     bool no_early_data;       /* client: send nothing before the server accepted */
@@ -253,6 +254,9 @@ RTCP_API void rtcp_stream_set_callbacks(struct rtcp_stream *stream, const struct
 RTCP_API void rtcp_stream_options_paper(struct rtcp_stream_options *o);
 
 /* Takes up to size bytes into the ring and sends what the connection takes now; works during a disconnection, too.
+ * A program that writes more than 64 KiB within one turn of the loop has small writes after that sent together: when
+ * 128 KiB (or a quarter of the ring) wait, or as soon as the callback returns (outside of callbacks of rtcp: before the
+ * loop waits). A program that goes on to compute for long in the same turn calls rtcp_flush, or sets options.at_once.
  *
  *   returns  the count taken (may be less than size); BASE_E_AGAIN when the ring is full, and for an automatic one also
  *            when there is no memory: wait for on_writable;
@@ -269,7 +273,7 @@ RTCP_API BASE_MUST_USE int rtcp_reserve(struct rtcp_stream *stream, struct base_
  * BASE_E_CLOSED as rtcp_send. */
 RTCP_API BASE_MUST_USE int rtcp_commit(struct rtcp_stream *stream, size_t size);
 
-/* Sends what waits for more bytes to be coalesced with. Nothing happens without that option. */
+/* Sends what waits for more bytes to be coalesced with, or for the end of the turn (rtcp_send). */
 RTCP_API void rtcp_flush(struct rtcp_stream *stream);
 
 /* Bytes that rtcp_send would take now: free ones in the ring, and what an automatic ring would grow by. */

@@ -165,6 +165,7 @@ void rtcp_stream_pump(struct rtcp_stream *stream, base_time now)
     if (stream->share == NULL || stream->flush_at <= now) {
         stream->flush_at = 0; /* what threads wrote keeps its time: this may be their call to arm the timer */
     }
+    stream->burst.waits = false;
     if (stream->live != NULL && stream->live->state == RTCP_LINK_STREAM && !ev_is_active(&stream->live->writer)) {
         if (!rtcp_link_flush(stream->live, now)) {
             while (rtcp_session_poll(&stream->session, &e)) {

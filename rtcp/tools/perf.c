@@ -216,13 +216,13 @@ static void print_result(const struct perf_options *o, const struct rounds *r, c
     const bool *part = o->takes_part;
 
     printf("{\"test\":\"%s\",\"face\":\"%s\",\"of\":\"%s\",\"against\":\"%s\",\"size\":%u,\"ring\":%u,\"paper\":%s,"
-           "\"sendfile\":%s,\"coalesce\":%s,\"pairs\":%u",
+           "\"sendfile\":%s,\"at_once\":%s,\"coalesce\":%s,\"pairs\":%u",
            perf_test_names[o->test], o->face->name, part[PERF_OURS] ? "rtcp" : "tcp",
            !part[PERF_TCP] ? "none"
            : o->more       ? "tcp with MSG_MORE"
                            : "tcp",
            result->size, o->ring, o->paper ? "true" : "false", o->sendfile ? "true" : "false",
-           o->coalesce ? "true" : "false", o->pairs);
+           o->at_once ? "true" : "false", o->coalesce ? "true" : "false", o->pairs);
     if (part[PERF_TCP]) {
         print_interval("ratio", part[PERF_OURS] ? result->ratio : result->noise);
         print_interval("cpu_ratio", ratio_of(o, r->cpu[part[PERF_OURS] ? PERF_OURS : PERF_AGAIN], r->cpu[PERF_TCP]));

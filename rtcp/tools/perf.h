@@ -58,6 +58,7 @@ struct perf_options {
     bool is_server; /* only serve, until killed */
     bool is_client; /* only measure: somebody serves at host */
     bool takes_part[PERF_WIRES];
+    bool at_once;
     bool coalesce;
     bool more; /* plain TCP with MSG_MORE: the kernel coalesces */
     bool paper;

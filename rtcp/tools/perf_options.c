@@ -39,6 +39,7 @@ static const char help[] =
     "  --face FACE          event: a loop and callbacks on both sides; blocking: threads (event)\n"
     "  --ring N             bytes kept for resending, 4k to 1G (grows by itself)\n"
     "  --acks N             how often the peer acknowledges while a ring fills, 1 to 16 (4)\n"
+    "  --at-once            every write leaves with its call, in long turns of the loop, too\n"
     "  --coalesce           small messages wait for more, 1 ms at most\n"
     "  --sendfile           large writes go by sendfile from the ring's pages\n"
     "  --paper              the paper's buffer: 16 KiB, acknowledged each 8 KiB\n"
@@ -76,6 +77,7 @@ enum option_code {
     OPTION_ACKS,
     OPTION_PAPER,
     OPTION_SENDFILE,
+    OPTION_AT_ONCE,
     OPTION_COALESCE,
     OPTION_PIN,
     OPTION_PORT,
@@ -100,6 +102,7 @@ static const struct option list[] = {
     {"acks", required_argument, NULL, OPTION_ACKS},
     {"paper", no_argument, NULL, OPTION_PAPER},
     {"sendfile", no_argument, NULL, OPTION_SENDFILE},
+    {"at-once", no_argument, NULL, OPTION_AT_ONCE},
     {"coalesce", no_argument, NULL, OPTION_COALESCE},
     {"pin", required_argument, NULL, OPTION_PIN},
     {"port", required_argument, NULL, OPTION_PORT},
@@ -260,6 +263,9 @@ static int take_flag(struct perf_options *o, int option)
         return 0;
     case OPTION_SENDFILE:
         o->sendfile = true;
+        return 0;
+    case OPTION_AT_ONCE:
+        o->at_once = true;
         return 0;
     case OPTION_COALESCE:
         o->coalesce = true;

@@ -68,6 +68,7 @@ void perf_rtcp_options(struct rtcp_stream_options *s, const struct perf_options 
     s->ring = o->ring != 0 ? o->ring : s->ring;
     s->acks = o->acks != 0 ? o->acks : s->acks;
     s->sendfile = o->sendfile;
+    s->at_once = o->at_once;
     s->coalesce = o->coalesce ? BASE_MS(1) : 0;
 }
 

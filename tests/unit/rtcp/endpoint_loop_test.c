@@ -355,6 +355,37 @@ static void the_last_word_of_a_stream_is_told_before_another_one_ends(void **sta
     tear_down(&w.world);
 }
 
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct world *w = watcher->data;
+
+    (void)events;
+    w->writable = 0;
+    rtcp_stream_report(w->client, RTCP_REPORT_WRITABLE);
+    ev_prepare_stop(loop, watcher);
+}
+
+/* Story: the endpoint had had its turn already, and the callback came with the next event that happened to come. */
+static void what_becomes_ready_just_before_the_loop_waits_is_not_left_for_later(void **state)
+{
+    struct world w;
+    ev_prepare prepare;
+
+    (void)state;
+    set_up(&w);
+    open_client(&w);
+    PAIR_UNTIL(&w.pair, w.client->live != NULL);
+    ev_prepare_init(&prepare, on_prepare);
+    prepare.data = &w;
+    ev_set_priority(&prepare, EV_MINPRI);
+    ev_prepare_start(w.pair.loop, &prepare);
+    PAIR_UNTIL(&w.pair, !ev_is_active(&prepare));
+    assert_true(w.writable == 1 || ev_is_active(&w.pair.near->awake)); /* then the loop does not wait */
+    ev_run(w.pair.loop, EVRUN_NOWAIT);
+    assert_int_equal(w.writable, 1);
+    tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_takes_no_more_until_the_reader_has_read),
         cmocka_unit_test(endpoints_are_told_apart_and_count),
         cmocka_unit_test(a_closed_listener_refuses_for_good),
+        cmocka_unit_test(what_becomes_ready_just_before_the_loop_waits_is_not_left_for_later),
         cmocka_unit_test(a_control_connection_leaves_the_udp_port_of_the_route_alone),
         cmocka_unit_test(the_last_word_of_a_stream_is_told_before_another_one_ends),
     };
