@@ -87,13 +87,10 @@
 
 #define RTCP_COALESCE_UPTO 16384u /* bytes that wait for more, where that was asked for */
 
-#ifndef RTCP_BURST_BATCH
-#define RTCP_BURST_AT_ONCE 65536u  /* bytes of a turn that leave with their calls; more of them ... */
-#define RTCP_BURST_BATCH   131072u /* ... leave so many together: with less, the kernel cuts small segments on loopback \
-                                    */
-#define RTCP_BURST_SPAN BASE_MS(4) /* a turn of the blocking face, whose threads have none: the kernel's tick */
-#define RTCP_BURST_HELD BASE_MS(1) /* ... in which nothing waits longer than this */
-#endif
+#define RTCP_BURST_AT_ONCE 65536u     /* bytes of a turn that leave with their calls; more of them ... */
+#define RTCP_BURST_BATCH   131072u    /* ... leave so many together: what fills segments of 64 KiB costs least */
+#define RTCP_BURST_SPAN    BASE_MS(4) /* a turn of the blocking face, whose threads have none: the kernel's tick */
+#define RTCP_BURST_HELD    BASE_MS(1) /* ... in which nothing waits longer than this */
 
 #define RTCP_RING_FIRST    65536u       /* an automatic ring begins with this size; up to it rings are plain memory */
 #define RTCP_RING_EASY     (2u << 20)   /* ... grows to this whenever it is full: more is no faster */
