@@ -24,7 +24,8 @@ static void on_closed(void *user, struct rtcp_stream *stream, int status, uint64
 {
     (void)stream;
     printf("%s; %llu bytes unacknowledged\n", base_status_text(status), (unsigned long long)unacknowledged);
-    ev_break(user, EVBREAK_ALL);
+    *(int *)user = status;
+    ev_break(ev_default_loop(0), EVBREAK_ALL);
 }
 
 int main(int argc, char **argv)
@@ -33,14 +34,15 @@ int main(int argc, char **argv)
     struct ev_loop *loop = ev_default_loop(0);
     struct rtcp_endpoint *endpoint = NULL;
     struct rtcp_stream *stream = NULL;
+    int result = 0;
 
     if (argc != 2 || rtcp_endpoint_open(loop, NULL, &endpoint) < 0 ||
-        rtcp_connect(endpoint, argv[1], NULL, &callbacks, loop, &stream) < 0 || rtcp_send(stream, "hello\n", 6) != 6) {
+        rtcp_connect(endpoint, argv[1], NULL, &callbacks, &result, &stream) < 0 || rtcp_send(stream, "hello\n", 6) != 6) {
         fprintf(stderr, "usage: hello HOST:PORT\n");
         return 1;
     }
     rtcp_shutdown(stream); /* the bytes and their end are kept until the server has read them, whatever breaks */
     ev_run(loop, 0);
     rtcp_endpoint_close(endpoint);
-    return 0;
+    return result < 0;
 }

@@ -486,7 +486,7 @@ int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address, const struc
 
     rtcp_listen_options_default(&defaults);
     options = options == NULL ? &defaults : options;
-    status = check_options(options);
+    status = endpoint->drain.is_on ? BASE_E_CLOSED : check_options(options);
     if (status == 0) {
         status = rtcp_address_parse(address, at);
     }

@@ -397,7 +397,7 @@ typedef void rtcp_on_accept(void *user, struct rtcp_listener *listener, struct r
  *   address  "host:port", "[::]:port", ":port" (all IPv4 addresses), port 0 for any. A name is looked up before the
  *            call returns.
  *   returns  0; BASE_E_INVALID (address), BASE_E_NOTFOUND (no such host, or it cannot be looked up now), BASE_E_RANGE
- *            (an option), BASE_E_NOMEM, BASE_E_SYSTEM (errno, such as EADDRINUSE).
+ *            (an option), BASE_E_NOMEM, BASE_E_SYSTEM (errno, such as EADDRINUSE), BASE_E_CLOSED (after rtcp_drain).
  *   handle   valid until rtcp_listener_close or the endpoint's end.
  */
 RTCP_API BASE_MUST_USE int rtcp_listen(struct rtcp_endpoint *endpoint, const char *address,

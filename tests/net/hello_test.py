@@ -31,7 +31,7 @@ def an_echo_comes_back_to_blocking_calls(address):
 
 def nobody_there_is_refused():
     done = hello("127.0.0.1:1")
-    assert "refuses" in done.stdout, done.stdout
+    assert done.returncode == 1 and "refuses" in done.stdout, done
 
 
 def main():

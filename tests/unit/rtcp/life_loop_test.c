@@ -195,6 +195,7 @@ static void draining_delivers_everything_and_then_tells(void **state)
 {
     struct world w;
     struct rtcp_stream *none = NULL;
+    struct rtcp_listener *listener = NULL;
 
     (void)state;
     open_world(&w);
@@ -204,6 +205,7 @@ static void draining_delivers_everything_and_then_tells(void **state)
     rtcp_drain(w.pair.near, BASE_S(10), on_drain, &w);
     assert_int_equal(w.drain_calls, 0); /* never from inside the call */
     assert_int_equal(rtcp_connect(w.pair.near, "127.0.0.1:1", NULL, NULL, NULL, &none), BASE_E_CLOSED);
+    assert_int_equal(rtcp_listen(w.pair.near, "127.0.0.1:0", NULL, NULL, NULL, &listener), BASE_E_CLOSED);
     PAIR_UNTIL(&w.pair, w.drain_over >= 1);
 
     assert_int_equal(w.progress.streams, 0);
