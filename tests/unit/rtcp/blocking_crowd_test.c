@@ -71,6 +71,7 @@ static void *echo(void *argument)
             break;
         }
     }
+    (void)!rtcp_socket_close(socket, RTCP_LINGER_BACKGROUND, LONG); /* until then it keeps its descriptors */
     rtcp_socket_free(socket);
     return NULL;
 }
