@@ -21,7 +21,7 @@ def received(member, counter):
 def cut_and_heal(kind, seconds):
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab)
-        leader = group.wait_leader(group.members, 2)
+        leader = group.wait_leader(group.members)
         cut, other = [m for m in group.members if m is not leader]
         load(other, 0, RECORDS)
         group.wait_equal(group.members, 5)
@@ -64,7 +64,7 @@ def test_leader_cut_off_under_load():
     """A new leader takes over; the old one comes back as a follower and lacks nothing; commands are applied once."""
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab)
-        old = group.wait_leader(group.members, 2)
+        old = group.wait_leader(group.members)
         others = [m for m in group.members if m is not old]
         writers = [kvgroup.Writer(member, f"w{member.id}") for member in group.members]
         netlab.wait_for(lambda: all(len(w.sums) > 50 for w in writers), 20, "some load")

@@ -32,7 +32,7 @@ def one_kill(rng):
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab)
         writers = load(group, rng.uniform(0.05, 0.6))
-        leader = group.wait_leader(group.members, 2)
+        leader = group.wait_leader(group.members)
         others = [m for m in group.members if m is not leader]
         at = netlab.now()
         leader.kill()
@@ -43,7 +43,7 @@ def one_kill(rng):
             w.finish()
         silence = longest_silence(alive, at, end)
         assert silence <= GO_ON_LIMIT, f"no acknowledgement for {silence:.2f} s after the kill"
-        group.wait_equal(others, 3)
+        group.wait_equal(others)
         count = kvgroup.check_books(others[0], writers)
         assert all(m.status()["views"] == 1 for m in others), "a dead process changes no view without a policy"
         group.stop()
@@ -62,7 +62,7 @@ def test_follower_killed():
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab)
         writers = load(group, 0.3)
-        leader = group.wait_leader(group.members, 2)
+        leader = group.wait_leader(group.members)
         victim, other = [m for m in group.members if m is not leader]
         at = netlab.now()
         victim.kill()
@@ -72,7 +72,7 @@ def test_follower_killed():
         for w in writers:
             w.finish()
         assert longest_silence(alive, at, end) <= 1.0, "nobody needs a follower"
-        group.wait_equal([leader, other], 3)
+        group.wait_equal([leader, other])
         kvgroup.check_books(other, writers)
         group.stop()
 
@@ -80,7 +80,7 @@ def test_follower_killed():
 def test_killed_member_that_restarts_is_refused():
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab)
-        leader = group.wait_leader(group.members, 2)
+        leader = group.wait_leader(group.members)
         victim = next(m for m in group.members if m is not leader)
         assert leader.ask("SET", "k", "1") == b"OK"
         victim.kill()
@@ -98,7 +98,7 @@ def test_leader_cut_off_acknowledges_nothing():
     """A leader that hears from no majority never says OK; the others elect; afterwards all are equal."""
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab, "--submit-ms", "1500")
-        old = group.wait_leader(group.members, 2)
+        old = group.wait_leader(group.members)
         others = [m for m in group.members if m is not old]
         assert old.ask("SET", "before", "1") == b"OK"
         lab.cut(old.host, "drop")

@@ -23,7 +23,7 @@ def benchmark(member, *words):
 def test_redis_benchmark_ends_without_an_error_against_any_member():
     with netlab.open_lab(hosts=3) as lab:
         group = kvgroup.Group(lab)
-        leader = group.wait_leader(group.members, 2)
+        leader = group.wait_leader(group.members)
         for member in group.members:
             role = "leader" if member is leader else "follower"
             for words in ((), ("-P", "16")):

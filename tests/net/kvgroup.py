@@ -97,9 +97,9 @@ class Group:
         self.members = [Member(host, addresses) for host in lab.hosts]
         for member in self.members:
             member.start(*words)
-        self.wait_leader(self.members, FOUND_LIMIT)
+        self.wait_leader(self.members)
 
-    def wait_leader(self, members, seconds):
+    def wait_leader(self, members, seconds=FOUND_LIMIT):
         """Waits until these members agree on one leader among them; returns it."""
         ids = [m.id for m in members]
 
@@ -110,7 +110,7 @@ class Group:
         found = netlab.wait_for(agreed, seconds, f"one leader among {ids}")
         return next(m for m in members if m.id == found)
 
-    def wait_equal(self, members, seconds):
+    def wait_equal(self, members, seconds=FOUND_LIMIT):
         """Waits until the digests of these members are equal; returns it."""
         def equal():
             digests = {m.digest() for m in members}

@@ -33,17 +33,17 @@ while True:
             key.fileobj.sendall(data) if data else (s.unregister(key.fileobj), key.fileobj.close())
 """
 
-# Connects, and tells for each line of its input whether the echo came within a second.
+# Connects, and tells for each line of its input, "KIND SECONDS", whether the echo came by then.
 CLIENT = """
 import socket, sys
 address, port = sys.argv[1], int(sys.argv[2])
 tcp = socket.create_connection((address, port))
 udp = socket.socket(type=socket.SOCK_DGRAM)
 udp.bind((sys.argv[3], port))
-for s in (tcp, udp):
-    s.settimeout(0.5)
 for line in sys.stdin:
-    kind = line.strip()
+    kind, seconds = line.split()
+    for s in (tcp, udp):
+        s.settimeout(float(seconds))
     try:
         if kind == "tcp":
             tcp.sendall(b"?")
@@ -68,8 +68,9 @@ class Scene:
         self.client = self.b.start([sys.executable, "-c", CLIENT, self.a.address, PORT, self.b.inner],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, kind):
-        self.client.stdin.write(kind + "\n")
+    def ask(self, kind, seconds=10):
+        """Few seconds where nothing is to come, or where it is asked again."""
+        self.client.stdin.write(f"{kind} {seconds}\n")
         self.client.stdin.flush()
         return self.client.stdout.readline().strip()
 
@@ -87,18 +88,18 @@ def test_a_drop_holds_everything_and_a_heal_lets_it_pass():
         for host in (scene.a, scene.b):
             assert scene.ask("tcp") == "True"
             lab.cut(host, "drop")
-            assert scene.ask("udp") == "TimeoutError"
-            assert scene.ask("tcp") == "TimeoutError"
+            assert scene.ask("udp", 0.5) == "TimeoutError"
+            assert scene.ask("tcp", 0.5) == "TimeoutError"
             lab.heal(host)
             assert scene.ask("tcp") == "True"
-            netlab.wait_for(lambda: scene.ask("udp").startswith("?"), 5, "datagrams after the heal")
+            netlab.wait_for(lambda: scene.ask("udp", 0.5).startswith("?"), 10, "datagrams after the heal")
 
 
 def test_udp_can_be_cut_alone():
     with netrelay.RelayLab(hosts=2) as lab:
         scene = Scene(lab)
         lab.cut(scene.a, "udp")
-        assert scene.ask("udp") == "TimeoutError"
+        assert scene.ask("udp", 0.5) == "TimeoutError"
         assert scene.ask("tcp") == "True"
 
 
@@ -107,7 +108,7 @@ def test_rst_ends_connections():
         scene = Scene(lab)
         assert scene.ask("tcp") == "True"
         lab.cut(scene.a, "rst")
-        netlab.wait_for(lambda: scene.ask("tcp") in ("ConnectionResetError", "BrokenPipeError"), 5, "the reset")
+        netlab.wait_for(lambda: scene.ask("tcp", 0.5) in ("ConnectionResetError", "BrokenPipeError"), 5, "the reset")
 
 
 def test_a_large_answer_passes_whole():
