@@ -138,7 +138,8 @@ class RelayLab:
     def _run(self):
         while not self.is_over:
             for key, events in self.selector.select():
-                key.data(events)
+                if not self.is_over:  # an event of the same moment may have ended it, and closed all sockets
+                    key.data(events)
 
     def _end(self):
         self.is_over = True
