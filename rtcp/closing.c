@@ -40,13 +40,20 @@ static base_time settled_at(const struct rtcp_session *s)
     return s->close_conf ? s->complete_at : base_time_max(s->complete_at, s->closed_at) + RTCP_COMPLETE_MAX;
 }
 
+/* When a complete client tells its CLOSE by one more handshake if no CONF comes: soon where that of the server came by
+ * one, too, as datagrams do not seem to get through. */
+static base_time tell_after(const struct rtcp_session *s)
+{
+    return s->is_told_by_answer ? rtcp_route_wait(s->route, 3, RTCP_TELL_AFTER) : RTCP_FULL_SILENCE;
+}
+
 /* Both sides have said CLOSE: nothing more is carried. */
 static void complete(struct rtcp_session *s, base_time now)
 {
     if (!s->is_complete) {
         s->is_complete = true;
         s->complete_at = now;
-        s->tell_at = s->opt.is_client ? now + RTCP_FULL_SILENCE : BASE_NEVER;
+        s->tell_at = s->opt.is_client ? now + tell_after(s) : BASE_NEVER;
     }
     s->wake = 0;
     s->eof_at = 0;

@@ -59,12 +59,13 @@
 #define RTCP_COURIER_ROOM    4096u        /* bytes that wait to be written on one; more is lost, as datagrams are */
 #define RTCP_COURIER_JUNK    65536u       /* bytes without an authentic message among them: it is closed */
 
-#define RTCP_CONFIRM_AFTER   BASE_MS(50) /* client: the first PROBE of an opening: a short stream needs none */
-#define RTCP_UNHEARD         BASE_S(3)   /* no probe was ever answered: the client resumes, which confirms */
-#define RTCP_UNCONFIRMED_MAX BASE_S(30)  /* an unconfirmed and disconnected session is dropped */
-#define RTCP_LINGER_MAX      BASE_S(600) /* background closing without contact */
-#define RTCP_ABORT_MAX       BASE_S(5)   /* RESET is repeated this long */
-#define RTCP_COMPLETE_MAX    BASE_S(10)  /* everything is settled but the CONF of our CLOSE */
+#define RTCP_CONFIRM_AFTER   BASE_MS(50)  /* client: the first PROBE of an opening: a short stream needs none */
+#define RTCP_UNHEARD         BASE_S(3)    /* no probe was ever answered: the client resumes, which confirms */
+#define RTCP_UNCONFIRMED_MAX BASE_S(30)   /* an unconfirmed and disconnected session is dropped */
+#define RTCP_LINGER_MAX      BASE_S(600)  /* background closing without contact */
+#define RTCP_ABORT_MAX       BASE_S(5)    /* RESET is repeated this long */
+#define RTCP_TELL_AFTER      BASE_MS(300) /* client: complete, and told by a handshake: max(3 RTT, this) for a CONF */
+#define RTCP_COMPLETE_MAX    BASE_S(10)   /* everything is settled but the CONF of our CLOSE */
 
 #define RTCP_PASSIVE_PROBE   BASE_S(25)  /* a passive client keeps its route open, once for all sessions on it */
 #define RTCP_PASSIVE_OWN     BASE_S(300) /* and asks in the name of each session */

@@ -166,6 +166,8 @@ static void resumed(struct rtcp_session *s, base_time now, const struct rtcp_wir
 {
     uint64_t received = rtcp_wire_extend((uint32_t)a->received, s->out.first);
     uint64_t sent = rtcp_wire_extend((uint32_t)a->sent, s->received);
+    bool is_closed = (a->flags & RTCP_WIRE_CLOSED) != 0;
+    bool is_news = is_closed && !s->peer_closed;
 
     if (a->cid != s->cid || !is_answer_signed(s, raw, s->keys.handshake_down, received, sent)) {
         wrong_peer(s, now, "the answer is not authentic");
@@ -179,14 +181,15 @@ static void resumed(struct rtcp_session *s, base_time now, const struct rtcp_wir
     s->peer_ring = a->window;
     s->peer_udp_port = a->udp_port;
     s->heard_at = now;
-    s->close_conf = s->close_conf || s->asked_closed;
+    s->close_conf = s->close_conf || (s->asked_closed && !is_news); /* else the server waits to hear that we know */
     s->half_conf = s->half_conf || s->asked_shut;
     rtcp_path_move_try(s, now, RTCP_TRY_REST, "resumed");
     s->written = received;
     rtcp_session_acked_upto(s, now, received);
     rtcp_path_attach(s, now, s->attempt, received);
     if ((a->flags & RTCP_WIRE_SHUT) != 0) {
-        rtcp_closing_peer_said(s, now, sent, (a->flags & RTCP_WIRE_CLOSED) != 0);
+        s->is_told_by_answer = s->is_told_by_answer || is_news;
+        rtcp_closing_peer_said(s, now, sent, is_closed);
     }
     rtcp_closing_advance(s, now);
 }
@@ -322,6 +325,7 @@ enum rtcp_asked rtcp_session_asked(struct rtcp_session *s, base_time now, const 
     }
     if (s->life != RTCP_LIFE_DEAD) {
         take(s, now, request);
+        s->close_conf = s->close_conf || (s->is_complete && (request->flags & RTCP_WIRE_HEARD) != 0);
         rtcp_closing_advance(s, now);
     }
     rtcp_session_check(s);
@@ -376,6 +380,9 @@ static void greet_request(struct rtcp_session *s, struct rtcp_effect *e)
         .server_incarnation = is_open ? 0 : s->peer_incarnation,
     };
 
+    if (s->is_complete) {
+        r.flags |= RTCP_WIRE_HEARD;
+    }
     s->asked_shut = !is_open && s->shut;
     s->asked_closed = !is_open && rtcp_closing_is_said(s);
     if (is_open) {

@@ -218,7 +218,8 @@ struct rtcp_session {
     bool lingers_for_ever;    /* until the last byte is acknowledged, however long without contact */
     base_time complete_at;
     base_time tell_at;
-    bool tells_again; /* client: complete, but the server may not know: one more handshake tells it */
+    bool is_told_by_answer; /* client: the server's CLOSE came with a handshake, before any datagram brought it */
+    bool tells_again;       /* client: complete, but the server may not know: one more handshake tells it */
     struct rtcp_reliable reliable;
     uint16_t next_message_id;
     uint32_t wake;  /* server: attempt to be replaced; 0: none */

@@ -36,6 +36,10 @@ enum rtcp_wire_flag {
     RTCP_WIRE_TEMPORARY = 4, /* REFUSE: try again after retry_after_ms */
 };
 
+enum rtcp_wire_request_flag {
+    RTCP_WIRE_HEARD = 4, /* RESUME, beside the two above: the client has heard the server's CLOSE and has everything */
+};
+
 enum rtcp_wire_reason {
     RTCP_WIRE_FINE = 0,
     RTCP_WIRE_NOT_LISTENING = 1, /* the application closed its listener */

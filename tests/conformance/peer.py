@@ -51,7 +51,8 @@ class Client(Session):
             m.early = len(self.early) if self.attempt == 1 else 0
             return m, p.encode_handshake(m, lambda body: p.open_tag(self.shared, body), self.trailer)
         m.cid, m.server_incarnation = self.cid, self.server_incarnation
-        m.flags, m.received, m.sent = self.own_flags(), self.count, self.upto
+        m.flags = self.own_flags() | (p.HEARD if self.is_complete() else 0)
+        m.received, m.sent = self.count, self.upto
         self.told = self.count
         return m, p.encode_handshake(m, lambda body: self.keys.resume_tag(body, self.count, self.upto), self.trailer)
 
@@ -98,8 +99,10 @@ class Client(Session):
             s.sendall(keys.confirm())
         self.trim(received)
         self.attach(s, request.attempt, received + (request.early if request.kind == p.OPEN else 0))
-        self.confirmed_messages |= ({p.CLOSE} if request.flags & p.CLOSED else set()) | (
+        is_news = answer.flags & p.CLOSED and not self.peer_closed
+        self.confirmed_messages |= ({p.CLOSE} if request.flags & p.CLOSED and not is_news else set()) | (
             {p.HALF_CLOSE} if request.flags & p.SHUT else set())
+        self.is_told_by_answer = self.is_told_by_answer or bool(is_news)
         self.heed(answer.flags, answer.sent)
         self.replace_wanted, self.delay = False, 0.0
         self.resumes += request.kind == p.RESUME
@@ -144,6 +147,11 @@ class Client(Session):
         self.is_passive = False
         self.replace_wanted, self.next_try = True, 0.0
 
+    def tells_again(self, now):
+        """Complete, and no datagram confirms our CLOSE: a handshake tells it, and that we heard theirs."""
+        return (self.complete_at is not None and p.CLOSE not in self.confirmed_messages
+                and now >= self.complete_at + (0.3 if self.is_told_by_answer else 2))
+
     def hear_unknown(self, m):
         if m.echo in self.echoes:
             del self.echoes[m.echo]
@@ -154,6 +162,7 @@ class Client(Session):
         self.is_passive = self.is_passive and not (self.waiting or self.shut_wanted or self.aborted)
         wants = not self.aborted and not self.is_complete() and not self.is_passive and (
             self.live is None or self.replace_wanted)
+        wants = wants or self.tells_again(now)
         if not self.is_over() and wants and now >= self.next_try:
             self.try_once()
             self.next_try = now + self.delay
@@ -241,6 +250,8 @@ class Server(Session):
         if is_resume:
             self.trim(received)
             self.heed(request.flags, request.sent)
+            if request.flags & p.HEARD and self.is_complete():
+                self.confirmed_messages.add(p.CLOSE)
         self.read_rest()
         if self.is_over():
             return False

@@ -85,6 +85,7 @@ class Session:
         self.is_end_told = self.fin_seen = False
         self.waits_to_be_asked = False  # acknowledge only what is asked for: then the peer has to ask
         self.complete_at = None
+        self.is_told_by_answer = False  # a client: their CLOSE came with a handshake, before any datagram brought it
         # Control messages.
         self.flagged_out = None  # (type, message id)
         self.next_message = random_number(16)  # 0 is a message id like any other

@@ -100,7 +100,7 @@ def requests(shared, key_id, k, word):
     for at, name in ((WRAP - 1, "before-wrap"), (WRAP, "at-wrap"), (3 * WRAP + 7, "wrapped")):
         yield handshake_vector(f"resume-{name}-{word}", p.RESUME, k.handshake_up,
                                **dict(resume, **proven(3), received=at, sent=at + 100))
-    for flags, name in ((p.SHUT, "shut"), (p.SHUT | p.CLOSED, "closed")):
+    for flags, name in ((p.SHUT, "shut"), (p.SHUT | p.CLOSED, "closed"), (p.SHUT | p.CLOSED | p.HEARD, "heard")):
         yield handshake_vector(f"resume-{name}-{word}", p.RESUME, k.handshake_up,
                                **dict(resume, **proven(0xFFFFFFFF), received=9, sent=WRAP + 1, flags=flags))
     yield handshake_vector(f"control-{word}", p.CONTROL, k.handshake_up,

@@ -50,6 +50,8 @@ def test_every_kind_type_flag_and_reason_is_there():
         assert {number(f["reason"]) for kind, f in mine if kind == "answer"} >= set(range(12))
         flags = {number(f["flags"]) for kind, f in mine if kind == "answer"}
         assert flags >= {0, p.SHUT, p.SHUT | p.CLOSED, p.TEMPORARY}, flags
+        asked = {number(f["flags"]) for kind, f in mine if kind == "request"}
+        assert asked >= {0, p.SHUT, p.SHUT | p.CLOSED, p.SHUT | p.CLOSED | p.HEARD}, asked
         types = {(number(f["type"]), number(f["flagged"])) for kind, f in mine if kind == "control"}
         flagged = {(t, 1) for t in (p.HALF_CLOSE, p.CLOSE, p.RESET, p.WAKE, p.PASSIVE)}
         assert types >= {(t, 0) for t in p.CONTROL_DATA if t not in (p.WAKE, p.PASSIVE)} | flagged, types

@@ -6,7 +6,7 @@ C1, C2, C8: everything arrives and ends in order without a single datagram. Loop
 import hashlib
 import os
 
-from ground import KEY, client, close_both, endpoint, nettest, p, server
+from ground import KEY, client, close_both, done_of, endpoint, nettest, p, server
 
 SIZE = 1 << 20
 
@@ -52,6 +52,30 @@ def test_their_client_dials_where_we_hear_no_datagram():
         us.broke()
         finish(ep, us, them, mine)
         assert us.resumes >= 1  # a FIN may overtake its HALF_CLOSE here: then it is a break
+
+
+def test_both_closes_are_told_by_handshakes_alone():
+    """P69: neither side waits for 10 s; the first to close is the client, or both at once."""
+    for key in (b"", KEY):
+        with server("--generate", 1000, key=key) as them, endpoint(key) as ep:
+            ep.is_deaf = True
+            us = ep.connect(("127.0.0.1", them.port))
+            ep.run(lambda us=us: us.has_all(1000), 5, "their bytes")
+            us.close()
+            total = done_of(ep, them)
+            assert total["ok"], total
+            ep.run(us.is_over, 2, "our end")
+            assert us.end == "CLOSED" and us.resumes <= 3, (us.end, us.resumes)
+
+
+def test_their_client_tells_by_handshakes_that_it_heard_our_close():
+    with endpoint(listen=True) as ep, client(ep.port, "--generate", 1000) as them:
+        ep.is_deaf = True
+        ep.run(lambda: ep.accepted and ep.accepted[0].has_all(1000), 5, "their bytes")
+        us = ep.accepted[0]
+        us.close()
+        ep.run(us.is_over, 5, "the end, confirmed by a handshake")
+        assert us.end == "CLOSED" and done_of(ep, them)["ok"]
 
 
 @nettest.only_with_all

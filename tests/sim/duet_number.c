@@ -45,17 +45,27 @@ static uint64_t number_of_offsets(uint64_t h, const struct rtcp_session *s)
 
 static uint64_t number_of_states(uint64_t h, const struct rtcp_session *s)
 {
-    const bool flags[] = {
-        s->is_confirmed, s->wants_room,
-        s->is_thawable,  s->wants_new,
-        s->was_unheard,  s->must_replace,
-        s->asked_shut,   s->asked_closed,
-        s->shut,         s->closed,
-        s->aborted,      s->is_complete,
-        s->half_conf,    s->close_conf,
-        s->reset_conf,   s->peer_shut,
-        s->peer_closed,  s->tells_again,
-        s->cid != 0,     s->reliable.type == 0 || s->reliable.id == (uint16_t)(s->next_message_id - 1)};
+    const bool flags[] = {s->is_confirmed,
+                          s->wants_room,
+                          s->is_thawable,
+                          s->wants_new,
+                          s->was_unheard,
+                          s->must_replace,
+                          s->asked_shut,
+                          s->asked_closed,
+                          s->shut,
+                          s->closed,
+                          s->aborted,
+                          s->is_complete,
+                          s->half_conf,
+                          s->close_conf,
+                          s->reset_conf,
+                          s->peer_shut,
+                          s->peer_closed,
+                          s->tells_again,
+                          s->is_told_by_answer,
+                          s->cid != 0,
+                          s->reliable.type == 0 || s->reliable.id == (uint16_t)(s->next_message_id - 1)};
     const uint64_t words[] = {
         (uint64_t)s->life, (uint64_t)s->path, (uint64_t)s->trying, s->live,          s->attempt,    s->wake,
         s->woken,          s->reliable.type,  s->reliable.attempt, s->backoff.delay, s->reqack_gap, s->reliable.gap};
