@@ -584,6 +584,14 @@ int rtcp_session_control(struct rtcp_session *s, base_time now, const struct rtc
 
 /* ------------------------------------------------------------------------------------------------ time */
 
+/* How often a session that only waits asks. An application may want silence while it waits; when it has closed, nobody
+ * does: then a peer that is gone must be found out, and one that lives must not be taken for gone at the linger limit.
+ */
+static base_time idle_gap(const struct rtcp_session *s)
+{
+    return s->life == RTCP_LIFE_CLOSING ? base_time_min(s->opt.idle_probe, RTCP_PROBE_IDLE) : s->opt.idle_probe;
+}
+
 /* A sign of life in the name of the route is enough for most; now and then each session asks in its own, because the
  * other end of this one alone may be over, and the route busy with others (C2). */
 static base_time idle_due(const struct rtcp_session *s)
@@ -591,8 +599,8 @@ static base_time idle_due(const struct rtcp_session *s)
     base_time own = base_time_max(s->pulse.probed_at, s->contact_at);
     base_time shared = base_time_max(s->route->heard_at, s->route->asked_at);
 
-    return base_time_min(base_time_add(shared, s->opt.idle_probe),
-                         base_time_add(own, base_time_max(s->opt.idle_probe, RTCP_PROBE_OWN)));
+    return base_time_min(base_time_add(shared, idle_gap(s)),
+                         base_time_add(own, base_time_max(idle_gap(s), RTCP_PROBE_OWN)));
 }
 
 /* The only address that is known has not answered yet: the echo may have been lost, or UDP blocked until now. */
@@ -643,7 +651,7 @@ static base_time probe_due(const struct rtcp_session *s)
     if (is_told_in_vain(s)) {
         return base_time_max(s->told_at, last) + RTCP_PROBE_GAP;
     }
-    if (s->opt.idle_probe == BASE_NEVER) {
+    if (idle_gap(s) == BASE_NEVER) {
         return BASE_NEVER;
     }
     if (s->pulse.unanswered_since != 0 && base_time_since(last, s->pulse.unanswered_since) < BASE_S(3)) {

@@ -215,7 +215,7 @@ struct rtcp_stream_options {
     bool early_data_with_key; /* client: with a pre-shared key, send early data all the same (it can be replayed) */
     bool retry_refused;       /* client: keep trying where the first attempt finds nobody or a final refusal */
     base_time idle_probe;     /* a stream that only waits asks for a sign of life this often: BASE_S(1) .., default
-                                 15 s; BASE_NEVER: not at all */
+                                 15 s; BASE_NEVER: not at all. A closed one asks each 15 s at least */
     base_time idle_passivate; /* let the connection go after so long without use (rtcp_passivate): BASE_S(1) ..;
                                  default BASE_NEVER: not by itself */
     base_time orphan_max; /* server: a stream whose client was not heard of for so long is ended, with BASE_E_EXPIRED

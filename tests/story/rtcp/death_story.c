@@ -95,6 +95,53 @@ static void an_idle_client_notices_a_restarted_server_within_17_seconds(void **s
     duo_close(&d);
 }
 
+/* A closed client whose CLOSE is confirmed, and that did not hear the server's: nothing is left to be said. Idle
+ * streams are to be silent. */
+static void close_half_heard(struct duo *d)
+{
+    struct duo_options o;
+
+    duo_options_default(&o);
+    o.idle_probe = BASE_NEVER;
+    duo_pair(d, &o);
+    duo_run(d, BASE_S(100));
+    duo_cut(d, duo_live(d), DUO_CUT_SILENT);
+    d->udp_dropped_types[1] = 1u << RTCP_WIRE_CLOSE | 1u << RTCP_WIRE_PROBE_REPLY;
+    duo_finish(duo_client(d), false);
+    duo_run(d, BASE_S(1));
+    assert_true(duo_client(d)->session.close_conf);
+    assert_false(duo_client(d)->is_closed);
+}
+
+/* C2, P36. The option asks for silence while an application waits; it is no reason to linger for ten minutes. */
+static void a_closed_client_notices_a_restarted_server_though_idle_streams_are_silent(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    close_half_heard(&d);
+    restart_server(&d);
+    d.udp_dropped_types[1] = 0;
+    assert_true(until_closed(&d, BASE_S(700)) < BASE_S(17));
+    assert_int_equal(duo_client(&d)->status, BASE_E_PEER_GONE);
+    duo_close(&d);
+}
+
+/* C8. Everything was delivered, and a tombstone knows it: who does not ask ends with an error. */
+static void a_closed_client_asks_a_tombstone_though_idle_streams_are_silent(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    close_half_heard(&d);
+    duo_finish(duo_server(&d), false);
+    duo_run(&d, RTCP_COMPLETE_MAX);
+    d.udp_dropped_types[1] = 0;
+    assert_true(until_closed(&d, BASE_S(700)) < BASE_S(17));
+    assert_int_equal(duo_client(&d)->status, 0);
+    duo_close(&d);
+}
+
 /* A process that is only away is not gone: refused connections prove nothing. */
 static void a_server_that_is_down_is_waited_for(void **state)
 {
@@ -460,6 +507,8 @@ int main(void)
         cmocka_unit_test(a_restarted_server_is_noticed_at_once_with_data_waiting),
         cmocka_unit_test(a_restarted_server_is_noticed_when_it_can_be_reached_again),
         cmocka_unit_test(an_idle_client_notices_a_restarted_server_within_17_seconds),
+        cmocka_unit_test(a_closed_client_notices_a_restarted_server_though_idle_streams_are_silent),
+        cmocka_unit_test(a_closed_client_asks_a_tombstone_though_idle_streams_are_silent),
         cmocka_unit_test(a_server_that_is_down_is_waited_for),
         cmocka_unit_test(a_session_that_the_same_process_has_forgotten_is_told_apart),
         cmocka_unit_test(with_a_key_everything_works_as_without),
