@@ -108,9 +108,10 @@ RTCP_API BASE_MUST_USE int rtcp_endpoint_open(struct ev_loop *loop, const struct
  * key opened closes those streams.
  *
  * To rotate: give all endpoints the new key beside the old one, then make it current everywhere, then take the old one
- * away, when nothing that was opened under it still waits to be accepted: that keeps its key, too, and is refused. A
- * server that is started again without the old key can prove nothing to a stream that lives under it: its client goes
- * on trying (on_evidence says RTCP_EVIDENCE_WRONG_PEER).
+ * away, when nothing that was opened under it still waits to be accepted: that keeps its key, too, and is refused. The
+ * id 0 stands on the wire where there is no key, too: where endpoints have run without one give the first another id,
+ * or what they were opening and closing then is refused. A server that is started again without the old key can prove
+ * nothing to a stream that lives under it: its client goes on trying (on_evidence says RTCP_EVIDENCE_WRONG_PEER).
  *
  *   keys     copied.
  *   returns  0; BASE_E_RANGE (a size, more than RTCP_KEYS_MAX, current, or too many keys that were taken away are still
@@ -382,7 +383,8 @@ struct rtcp_listen_options {
                                           machine, the network namespace, the address and the port */
     int backlog;                       /* default 128 */
     size_t streams_max;                /* of this listener, at once; 0: only the endpoint's limit counts. At a limit
-                                          openings are refused for a while and clients try again */
+                                          openings are refused for a while and clients try again.
+                                          An opening that its client gave up counts for 30 s */
 };
 
 RTCP_API void rtcp_listen_options_default(struct rtcp_listen_options *o);
