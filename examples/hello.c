@@ -37,7 +37,8 @@ int main(int argc, char **argv)
     int result = 0;
 
     if (argc != 2 || rtcp_endpoint_open(loop, NULL, &endpoint) < 0 ||
-        rtcp_connect(endpoint, argv[1], NULL, &callbacks, &result, &stream) < 0 || rtcp_send(stream, "hello\n", 6) != 6) {
+        rtcp_connect(endpoint, argv[1], NULL, &callbacks, &result, &stream) < 0 ||
+        rtcp_send(stream, "hello\n", 6) != 6) {
         fprintf(stderr, "usage: hello HOST:PORT\n");
         return 1;
     }
