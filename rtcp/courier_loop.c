@@ -315,6 +315,9 @@ static void dial(struct rtcp_courier *c, const struct rtcp_stream *user, base_ti
     }
     set_options(c->fd);
     if (connect(c->fd, (struct sockaddr *)&address, size) < 0 && errno != EINPROGRESS) {
+        if (errno == ECONNREFUSED) {
+            rtcp_routes_doubt(c->route, now);
+        }
         drop_connection(c);
         return;
     }
@@ -333,6 +336,9 @@ static void connected(struct rtcp_courier *c)
 
     stop_io(c, &c->writer);
     if (s == NULL || getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error != 0) {
+        if (s != NULL && error == ECONNREFUSED) {
+            rtcp_routes_doubt(c->route, base_clock_now());
+        }
         lose(c, "connecting failed");
         return;
     }
@@ -359,6 +365,7 @@ static void answered(struct rtcp_courier *c, size_t total, base_time now)
     struct rtcp_stream *user = user_of(c);
 
     if (s == NULL || user == NULL || !rtcp_session_is_control_answer(s, c->nonce, (struct base_bytes){c->in, total})) {
+        rtcp_routes_doubt(c->route, now);
         lose(c, "refused, or another service answers");
         return;
     }

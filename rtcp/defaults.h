@@ -38,6 +38,7 @@
 #define RTCP_PROBE_SILENCE     BASE_S(1)    /* after this long without an answer one reply proves it */
 #define RTCP_PROBE_RELAY       BASE_S(1)    /* our kernel holds nothing unacknowledged: a relay may, wait longer */
 #define RTCP_PROBES_REMEMBERED 16           /* probes whose echo is still accepted */
+#define RTCP_DOUBT             BASE_S(30)   /* nothing authentic heard, and CONTROL connections are refused: the same */
 #define RTCP_FULL_SILENCE      BASE_S(2)    /* ring full and nothing authentic heard: replace the connection */
 #define RTCP_REQACK_FIRST      BASE_MS(100) /* oldest unacknowledged byte older than this: ask for an ack */
 #define RTCP_REQACK_LAST       BASE_S(1)

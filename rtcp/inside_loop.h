@@ -506,6 +506,8 @@ void rtcp_routes_moved(struct rtcp_endpoint *endpoint, struct rtcp_route *route)
 struct rtcp_route *rtcp_routes_at(const struct rtcp_endpoint *endpoint, const struct rtcp_address *address);
 /* Hints all sessions with the same route, but one. */
 void rtcp_routes_hint(struct rtcp_route *route, const struct rtcp_stream *except, int evidence, base_time now);
+/* Its CONTROL connection is refused: rtcp_session_doubt of all its sessions. */
+void rtcp_routes_doubt(const struct rtcp_route *route, base_time now);
 /* It leads another way: its sessions say again what may be lost. */
 void rtcp_routes_rerouted(const struct rtcp_route *route, base_time now);
 

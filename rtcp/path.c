@@ -337,6 +337,21 @@ int rtcp_session_replace(struct rtcp_session *s, base_time now)
 
 /* ------------------------------------------------------------------------------------------------ hints and time */
 
+void rtcp_session_doubt(struct rtcp_session *s, base_time now)
+{
+    bool is_carried = s->path == RTCP_PATH_ATTACHED && s->trying == RTCP_TRY_REST && !s->wants_new;
+    base_time heard = base_time_max(s->heard_at, s->attached_at);
+
+    if (s->route != NULL) {
+        heard = base_time_max(heard, s->route->heard_at);
+    }
+    if (s->life == RTCP_LIFE_DEAD || !s->opt.is_client || s->aborted || !is_carried || now < heard + RTCP_DOUBT) {
+        return;
+    }
+    rtcp_path_replace(s, now, "nothing is heard, and its server's address knows nothing of it");
+    rtcp_session_check(s);
+}
+
 void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence)
 {
     if (s->life == RTCP_LIFE_DEAD) {

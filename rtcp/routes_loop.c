@@ -185,6 +185,16 @@ void rtcp_routes_hint(struct rtcp_route *route, const struct rtcp_stream *except
     }
 }
 
+void rtcp_routes_doubt(const struct rtcp_route *route, base_time now)
+{
+    for (struct rtcp_stream *stream = route->streams; stream != NULL; stream = stream->next_on_route) {
+        rtcp_session_doubt(&stream->session, now);
+        if (stream->session.pending_count > 0) {
+            rtcp_endpoint_make_ready(stream); /* its effects are performed in the turn */
+        }
+    }
+}
+
 void rtcp_routes_rerouted(const struct rtcp_route *route, base_time now)
 {
     for (struct rtcp_stream *stream = route->streams; stream != NULL; stream = stream->next_on_route) {

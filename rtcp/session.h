@@ -349,6 +349,10 @@ BASE_MUST_USE int rtcp_session_replace(struct rtcp_session *s, base_time now);
 /* A sign that trying may pay now: an ICMP message, a change of address, news of another session with the same peer. */
 void rtcp_session_hint(struct rtcp_session *s, base_time now, int evidence);
 
+/* Somebody at the server's address who may be anybody refuses to carry control messages, or nobody listens there: where
+ * nothing was heard for long, the connection may lead to a session that is no more. */
+void rtcp_session_doubt(struct rtcp_session *s, base_time now);
+
 /* A link, an address or a route of this machine came up: a probe, and an attempt if one is waited for. */
 void rtcp_session_network_changed(struct rtcp_session *s, base_time now);
 

@@ -501,6 +501,38 @@ static void unknown_only_makes_the_client_look(void **state)
     duo_end(&d);
 }
 
+/* Story (C2), seed 7433042581561: a client had nothing to say to a server that came back with another key. What
+ * answered it proved nothing, its connection led nowhere, and it waited for ever. A CONTROL connection that is refused
+ * is a sign, once nothing was heard for long; before, it is none (P22). */
+static void a_silent_connection_is_doubted_where_its_server_refuses(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    plain_pair(&d);
+    duo_run(&d, BASE_S(1));
+    d.udp_dropped_types[1] = ~0u; /* nothing authentic comes any more */
+    duo_run(&d, RTCP_DOUBT - BASE_S(2));
+    duo_mark(&d);
+    rtcp_session_doubt(&duo_client(&d)->session, d.now);
+    duo_pump(duo_client(&d));
+    duo_run(&d, BASE_S(1));
+    assert_int_equal(duo_count(&d, "C CONNECT"), 0);
+    duo_run(&d, BASE_S(20));
+    duo_mark(&d);
+    rtcp_session_doubt(&duo_client(&d)->session, d.now);
+    duo_pump(duo_client(&d));
+    duo_run(&d, BASE_S(1));
+    duo_expect(&d, "C CONNECT 2", "S takes 2", "C ATTACH 2", NULL); /* here the session lives, and goes on */
+    assert_false(duo_client(&d)->is_closed);
+    duo_mark(&d);
+    rtcp_session_doubt(&duo_client(&d)->session, d.now); /* the handshake was heard */
+    duo_pump(duo_client(&d));
+    duo_run(&d, BASE_S(1));
+    assert_int_equal(duo_count(&d, "C CONNECT"), 0);
+    duo_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_resume_of_another_incarnation_or_with_another_name_is_refused),
         cmocka_unit_test(half_a_handshake_and_nonsense_are_dropped),
         cmocka_unit_test(unknown_only_makes_the_client_look),
+        cmocka_unit_test(a_silent_connection_is_doubted_where_its_server_refuses),
     };
 
     return cmocka_run_group_tests_name("story/rtcp/death", tests, NULL, NULL);
