@@ -34,7 +34,7 @@ void rtcp_socket_release(struct rtcp_socket *socket)
     if (--socket->users > 0) {
         return;
     }
-    CHECK(socket->stream == NULL && socket->listener == NULL && !socket->reader.is_taken);
+    CHECK(socket->stream == NULL && socket->listener == NULL && !socket->reader.is_taken && !socket->is_held);
     pthread_cond_destroy(&socket->readable);
     pthread_cond_destroy(&socket->writable);
     if (socket->wake_fd >= 0) {

@@ -102,7 +102,8 @@ RTCP_API BASE_MUST_USE int rtcp_socket_accept(struct rtcp_socket *listener, stru
  * deadline. Works during a disconnection, too: the ring is what the stream can owe its peer.
  *
  * Bursts: once a stream has sent 64 KiB within 4 ms, small sends wait until 128 KiB (or a quarter of the ring) are
- * together, 1 ms at most, unless a thread waits for bytes of this stream in rtcp_socket_recv or a poll. With
+ * together, 1 ms at most; not where a thread waits for bytes of this stream in rtcp_socket_recv or a poll, and only
+ * until the thread that sent them calls rtcp_socket_recv, or waits in any call, on whichever socket. With
  * stream.at_once they never wait.
  *
  * With stream.coalesce few bytes stay in the ring, which costs no system call, until 16 KiB are together or their time

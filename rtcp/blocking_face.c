@@ -70,6 +70,9 @@ bool rtcp_face_wait(struct rtcp_face *face, pthread_cond_t *what, base_time unti
         pthread_mutex_lock(&face->lock);
         return true; /* it may have come meanwhile: look again */
     }
+    if (rtcp_face_push_held(face)) {
+        return true; /* the same */
+    }
     return (until == BASE_NEVER ? pthread_cond_wait(what, &face->lock)
                                 : pthread_cond_timedwait(what, &face->lock, &at)) != ETIMEDOUT;
 }

@@ -4,6 +4,7 @@
  *   blocking_face.c    the process's one endpoint: its thread, its lock, fork and exit
  *   blocking_link.c    one TCP connection of a shared stream: who is in it, how it is frozen and dropped
  *   blocking_read.c    what application threads read
+ *   blocking_burst.c   what waits for more before it is written
  *   blocking_write.c   what application threads, or the control thread for them, write
  *   blocking_poll.c    waiting for several sockets
  *
@@ -53,6 +54,7 @@ struct rtcp_face {
     bool is_call_wanted; /* send it when the lock is given back */
     struct rtcp_command *commands;
     struct rtcp_socket *posted;    /* streams to be pumped */
+    struct rtcp_socket *held;      /* bytes of bursts wait in them */
     struct rtcp_shared_link *left; /* connections to be closed */
     int ends_fd;                   /* an epoll of its own: connections that ended or broke */
     ev_io ends;
@@ -115,6 +117,9 @@ struct rtcp_socket {
     size_t rest_size, rest_at;
     struct rtcp_socket *next_posted;
     bool is_posted;
+    struct rtcp_socket *next_held, *prev_held; /* sockets with bytes of a burst that wait */
+    bool is_held;
+    pthread_t held_by; /* the thread that left them */
 
     bool is_listener;
     struct rtcp_listener *listener;                     /* NULL when it was closed */
@@ -185,6 +190,16 @@ void rtcp_shared_link_adopt(struct rtcp_socket *socket, struct rtcp_stream *stre
 bool rtcp_shared_link_send(struct rtcp_socket *socket, bool is_control);
 /* Sends what waits for more bytes to be coalesced with. Locked; gives the lock back if there is something. */
 void rtcp_socket_push(struct rtcp_socket *socket);
+
+/* ------------------------------------------------------------------------------------------------ blocking_burst.c */
+
+/* Bytes were taken in, `size` of them: whether they wait for more in a burst. Then flush_at says how long. Locked. */
+bool rtcp_socket_hold(struct rtcp_socket *socket, base_time now, size_t size);
+/* They have left, or never will. Locked. */
+void rtcp_socket_let_go(struct rtcp_socket *socket);
+/* A thread that is about to wait sends what it left waiting, on whichever socket: what it waits for may depend on it.
+ * True: there was something, and the lock was given back meanwhile. Locked. */
+bool rtcp_face_push_held(struct rtcp_face *face);
 
 /* ------------------------------------------------------------------------------------------------ blocking_read.c */
 

@@ -311,6 +311,7 @@ void rtcp_shared_link_end(struct rtcp_stream *stream)
     socket->rest_at = stream->waiting_at;
     stream->waiting = NULL;
     socket->stream = NULL;
+    rtcp_socket_let_go(socket);
     stream->share = NULL;
     rtcp_socket_wake(socket);
     rtcp_socket_release(socket);

@@ -137,6 +137,7 @@ static void push_all(struct waiting *w)
             rtcp_socket_push(w->polls[i].socket);
         }
     }
+    (void)rtcp_face_push_held(w->face);
 }
 
 static int wait_for_any(struct waiting *w, base_time until)

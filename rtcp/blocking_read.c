@@ -259,6 +259,7 @@ static int64_t read_locked(struct rtcp_socket *socket, struct reading *r)
     int64_t n = read_status(socket);
 
     rtcp_socket_push(socket); /* whoever reads may wait for the answer */
+    (void)rtcp_face_push_held(socket->face);
     if (n == 0) {
         n = take_token(socket, socket->is_nonblocking);
     }

@@ -45,27 +45,6 @@ static bool has_time(const struct rtcp_stream *stream)
            base_clock_now() < stream->flush_at;
 }
 
-/* A thread that sends much in a short time sends it in batches. It has no turn of a loop whose end would send the rest:
- * the control thread does, in time. Where a thread waits for bytes of the peer, they may be the answer to these. */
-static bool waits_in_burst(struct rtcp_socket *socket, base_time now, size_t size)
-{
-    struct rtcp_stream *stream = socket->stream;
-    const struct rtcp_session *s = &stream->session;
-    uint64_t turn = (uint64_t)(now / RTCP_BURST_SPAN);
-    bool is_awaited = socket->reader.is_taken || socket->pollers != NULL;
-    bool may_wait = !is_awaited && stream->coalesce == 0 && stream->live != NULL &&
-                    rtcp_burst_may_wait(&stream->burst, turn, s->out.upto - s->written, s->out.size);
-
-    rtcp_burst_took(&stream->burst, turn, size);
-    if (!may_wait) {
-        return false;
-    }
-    if (stream->flush_at == 0) {
-        stream->flush_at = base_clock_now() + RTCP_BURST_HELD;
-    }
-    return true;
-}
-
 /* One send: what it carries, and from where. The ring stays where it is meanwhile (in_flight). */
 struct departure {
     struct rtcp_flight flight;
@@ -94,6 +73,7 @@ static bool depart(struct rtcp_socket *socket, bool is_control, struct departure
     d->no_pages = is_control || !link->has_pages || stream->no_pages;
     rtcp_session_depart(&stream->session, d->bytes.size, &d->flight);
     stream->flush_at = 0;
+    rtcp_socket_let_go(socket);
     socket->in_flight = true;
     socket->flight_from = d->offset;
     return true;
@@ -225,7 +205,7 @@ static void send_or_wait(struct rtcp_socket *socket, base_time now, size_t size)
     struct rtcp_stream *stream = socket->stream;
     bool is_alone = stream->flush_at != 0 || stream->session.out.upto - stream->session.written <= size;
 
-    if (!is_alone || !(waits_in_burst(socket, now, size) ||
+    if (!is_alone || !(rtcp_socket_hold(socket, now, size) ||
                        rtcp_stream_may_wait(stream, now))) { /* bytes that are due take them along */
         (void)rtcp_shared_link_send(socket, false);
     } else if (!stream->is_armed || stream->armed > stream->flush_at) {

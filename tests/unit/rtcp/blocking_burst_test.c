@@ -60,6 +60,18 @@ static void expect_bytes(struct rtcp_socket *socket, size_t size)
     }
 }
 
+/* Whatever came before: it ends. */
+static void expect_end(struct rtcp_socket *socket)
+{
+    uint8_t bytes[4096];
+    int64_t n;
+
+    do {
+        n = rtcp_socket_recv(socket, bytes, sizeof bytes);
+    } while (n > 0);
+    assert_int_equal(n, BASE_E_RESET);
+}
+
 static size_t unwritten(struct rtcp_socket *socket)
 {
     const struct rtcp_session *s = &socket->stream->session;
@@ -86,19 +98,26 @@ static bool hold(struct rtcp_socket *socket)
     return waits;
 }
 
-/* Leaves SOME bytes of the client waiting, and everything before them read. */
+#define LEFT ((size_t)RTCP_BURST_AT_ONCE + SOME)
+
+/* Leaves SOME bytes of the client waiting; LEFT are to be read in all. */
 static void leave_some(struct blocking_pair *p)
 {
     for (int i = 0; i < TRIES; i++) {
         send_zeros(p->client, RTCP_BURST_AT_ONCE);
         send_zeros(p->client, SOME);
-        expect_bytes(p->server, RTCP_BURST_AT_ONCE);
         if (hold(p->client)) {
             return;
         }
-        expect_bytes(p->server, SOME);
+        expect_bytes(p->server, LEFT);
     }
     fail_msg("no burst of %d", TRIES);
+}
+
+static void *read_left(void *argument)
+{
+    expect_bytes(argument, LEFT);
+    return NULL;
 }
 
 /* ------------------------------------------------------------------------------------------------ cases */
@@ -108,9 +127,12 @@ static void what_is_left_leaves_by_itself(void **state)
     struct blocking_pair *p = *state;
 
     for (int i = 0; i < 20; i++) { /* in bursts and not */
+        pthread_t thread;
+
         send_zeros(p->client, RTCP_BURST_AT_ONCE);
         send_zeros(p->client, SOME);
-        expect_bytes(p->server, RTCP_BURST_AT_ONCE + SOME); /* the client does nothing more */
+        assert_int_equal(pthread_create(&thread, NULL, read_left, p->server), 0);
+        pthread_join(thread, NULL); /* this thread makes no call that would send it */
     }
 }
 
@@ -121,10 +143,10 @@ static void a_batch_leaves_with_its_call(void **state)
     leave_some(p);
     send_zeros(p->client, RTCP_BURST_BATCH);
     assert_int_equal(unwritten(p->client), 0);
-    expect_bytes(p->server, SOME + RTCP_BURST_BATCH);
+    expect_bytes(p->server, LEFT + RTCP_BURST_BATCH);
 }
 
-static void a_read_that_has_to_wait_sends_it(void **state)
+static void a_read_sends_it(void **state)
 {
     struct blocking_pair *p = *state;
     uint8_t byte;
@@ -133,7 +155,51 @@ static void a_read_that_has_to_wait_sends_it(void **state)
     assert_int_equal(rtcp_socket_set_nonblocking(p->client, true), 0);
     assert_int_equal(rtcp_socket_recv(p->client, &byte, 1), BASE_E_AGAIN);
     assert_int_equal(unwritten(p->client), 0);
-    expect_bytes(p->server, SOME);
+    expect_bytes(p->server, LEFT);
+}
+
+/* As in a proxy: the next bytes come from somewhere else, and may be long in coming. */
+static void so_does_a_read_of_another_socket(void **state)
+{
+    struct blocking_pair *p = *state;
+
+    leave_some(p);
+    expect_bytes(p->server, 1);
+    assert_int_equal(unwritten(p->client), 0);
+    expect_bytes(p->server, LEFT - 1);
+}
+
+static void so_does_a_wait_for_a_client(void **state)
+{
+    struct blocking_pair *p = *state;
+    struct rtcp_socket *none;
+
+    leave_some(p);
+    assert_int_equal(rtcp_socket_set_read_deadline(p->listener, BASE_MS(1)), 0);
+    assert_int_equal(rtcp_socket_accept(p->listener, &none), BASE_E_EXPIRED);
+    assert_int_equal(unwritten(p->client), 0);
+    expect_bytes(p->server, LEFT);
+}
+
+static void *read_one(void *argument)
+{
+    uint8_t byte;
+
+    return rtcp_socket_recv(argument, &byte, 1) == 1 ? NULL : argument;
+}
+
+static void another_thread_that_reads_another_socket_does_not(void **state)
+{
+    struct blocking_pair *p = *state;
+    pthread_t thread;
+    void *failed;
+
+    leave_some(p);
+    assert_int_equal(pthread_create(&thread, NULL, read_one, p->server), 0);
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    assert_int_equal(unwritten(p->client), SOME);
+    expect_bytes(p->server, LEFT - 1);
 }
 
 static void so_does_a_poll(void **state)
@@ -144,7 +210,7 @@ static void so_does_a_poll(void **state)
     leave_some(p);
     assert_int_equal(rtcp_socket_poll(&poll, 1, 0), 0);
     assert_int_equal(unwritten(p->client), 0);
-    expect_bytes(p->server, SOME);
+    expect_bytes(p->server, LEFT);
 }
 
 static void so_does_a_flush(void **state)
@@ -155,7 +221,7 @@ static void so_does_a_flush(void **state)
     assert_int_equal(rtcp_socket_set_nonblocking(p->client, true), 0);
     assert_int_equal(rtcp_socket_flush(p->client), BASE_E_AGAIN); /* it is on its way, and nobody has read it */
     assert_int_equal(unwritten(p->client), 0);
-    expect_bytes(p->server, SOME);
+    expect_bytes(p->server, LEFT);
 }
 
 static void an_end_takes_it_along(void **state)
@@ -165,7 +231,7 @@ static void an_end_takes_it_along(void **state)
 
     leave_some(p);
     assert_int_equal(rtcp_socket_shutdown(p->client), 0);
-    expect_bytes(p->server, SOME);
+    expect_bytes(p->server, LEFT);
     assert_int_equal(rtcp_socket_recv(p->server, &byte, 1), 0);
 }
 
@@ -176,8 +242,19 @@ static void a_close_takes_it_along(void **state)
 
     leave_some(p);
     assert_int_equal(rtcp_socket_close(p->client, RTCP_LINGER_BACKGROUND, 0), 0);
-    expect_bytes(p->server, SOME);
+    expect_bytes(p->server, LEFT);
     assert_int_equal(rtcp_socket_recv(p->server, &byte, 1), 0);
+}
+
+static void an_abort_forgets_it(void **state)
+{
+    struct blocking_pair *p = *state;
+
+    leave_some(p);
+    (void)rtcp_socket_close(p->client, RTCP_LINGER_ABORT, 0);
+    rtcp_socket_free(p->client);
+    p->client = NULL;
+    expect_end(p->server);
 }
 
 static void a_new_connection_takes_it_along(void **state)
@@ -186,7 +263,7 @@ static void a_new_connection_takes_it_along(void **state)
 
     leave_some(p);
     blocking_resumed_replace(p->client);
-    expect_bytes(p->server, SOME);
+    expect_bytes(p->server, LEFT);
 }
 
 static void nothing_waits_where_that_is_not_wanted(void **state)
@@ -199,13 +276,6 @@ static void nothing_waits_where_that_is_not_wanted(void **state)
         assert_false(hold(p->client));
         expect_bytes(p->server, RTCP_BURST_AT_ONCE + SOME);
     }
-}
-
-static void *read_one(void *argument)
-{
-    uint8_t byte;
-
-    return rtcp_socket_recv(argument, &byte, 1) == 1 ? NULL : argument;
 }
 
 static bool is_read(struct rtcp_socket *socket)
@@ -246,11 +316,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_left_leaves_by_itself, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(a_batch_leaves_with_its_call, setup, blocking_pair_teardown),
-        cmocka_unit_test_setup_teardown(a_read_that_has_to_wait_sends_it, setup, blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(a_read_sends_it, setup, blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(so_does_a_read_of_another_socket, setup, blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(so_does_a_wait_for_a_client, setup, blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(another_thread_that_reads_another_socket_does_not, setup,
+                                        blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(so_does_a_poll, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(so_does_a_flush, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(an_end_takes_it_along, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(a_close_takes_it_along, setup, blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(an_abort_forgets_it, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(a_new_connection_takes_it_along, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(nothing_waits_while_a_thread_reads, setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(nothing_waits_where_that_is_not_wanted, setup_at_once, blocking_pair_teardown),
