@@ -17,7 +17,7 @@ bool rtcp_socket_hold(struct rtcp_socket *socket, base_time now, size_t size)
     struct rtcp_stream *stream = socket->stream;
     struct rtcp_face *face = socket->face;
     const struct rtcp_session *s = &stream->session;
-    uint64_t turn = (uint64_t)(now / RTCP_BURST_SPAN);
+    uint32_t turn = (uint32_t)(now / RTCP_BURST_SPAN);
     bool may_wait = stream->coalesce == 0 && stream->live != NULL && !is_awaited(socket) &&
                     rtcp_burst_may_wait(&stream->burst, turn, s->out.upto - s->written, s->out.size);
 

@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 struct rtcp_burst {
-    uint64_t turn; /* the last one in which bytes were taken */
-    size_t taken;  /* ... so many of them */
-    bool is_off;   /* every write leaves with its call */
-    bool waits;    /* bytes were kept back in this turn */
+    uint32_t turn;  /* the last one in which bytes were taken */
+    uint32_t taken; /* ... so many of them, or as many as this can tell */
+    bool is_off;    /* every write leaves with its call */
+    bool waits;     /* bytes were kept back in this turn */
 };
 
 /* The bytes that make a batch: a small part of the outbox, whose size `ring` is, so that the peer has enough to
@@ -25,9 +25,9 @@ struct rtcp_burst {
 size_t rtcp_burst_batch(size_t ring);
 
 /* `size` bytes were taken in the turn. */
-void rtcp_burst_took(struct rtcp_burst *b, uint64_t turn, size_t size);
+void rtcp_burst_took(struct rtcp_burst *b, uint32_t turn, size_t size);
 
 /* Whether `unsent` bytes, all that would be written now, had better wait for more. */
-bool rtcp_burst_may_wait(const struct rtcp_burst *b, uint64_t turn, size_t unsent, size_t ring);
+bool rtcp_burst_may_wait(const struct rtcp_burst *b, uint32_t turn, size_t unsent, size_t ring);
 
 #endif

@@ -113,7 +113,6 @@ struct rtcp_stream {
     struct rtcp_link *trying; /* the attempt in progress */
     ev_timer timer;
     base_time armed;
-    bool is_armed;
 
     struct rtcp_stream_callbacks callbacks;
     void *user;
@@ -131,10 +130,11 @@ struct rtcp_stream {
     bool is_proving;  /* counted among those that wait for CONFIRM */
     bool has_promise; /* its tombstone has a place for ever: early bytes may be delivered */
     bool held_until_confirmed;
+    bool is_armed;      /* the timer is running */
+    bool no_pages;      /* sendfile is not wanted, or it does not work here */
     base_time coalesce; /* how long small writes may wait for more; 0: not at all */
     base_time flush_at; /* ... until then; 0: nothing waits */
     struct rtcp_burst burst;
-    bool no_pages; /* sendfile is not wanted, or it does not work here */
 
     uint8_t *waiting; /* bytes taken out of a connection that was frozen */
     size_t waiting_size, waiting_at, waiting_room;
@@ -225,7 +225,7 @@ struct rtcp_endpoint {
     struct rtcp_link *closed_links;
 
     struct rtcp_stream *ready_first, *ready_last;
-    uint64_t turns;
+    uint32_t turns;
     ev_prepare turn;
     ev_idle awake; /* runs while callbacks wait, so that the loop does not sleep */
     bool in_turn;

@@ -45,6 +45,17 @@ static void each_turn_begins_anew(void **state)
     assert_false(rtcp_burst_may_wait(&b, 2, SOME, LARGE));
 }
 
+static void a_turn_may_write_more_than_can_be_counted(void **state)
+{
+    struct rtcp_burst b = {0};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        rtcp_burst_took(&b, 1, (size_t)3 << 30);
+        assert_true(rtcp_burst_may_wait(&b, 1, SOME, LARGE));
+    }
+}
+
 static void a_batch_does_not_wait(void **state)
 {
     struct rtcp_burst b = {0};
@@ -396,6 +407,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_bytes_of_a_turn_leave_with_their_calls),
         cmocka_unit_test(each_turn_begins_anew),
+        cmocka_unit_test(a_turn_may_write_more_than_can_be_counted),
         cmocka_unit_test(a_batch_does_not_wait),
         cmocka_unit_test(a_batch_is_a_small_part_of_the_ring),
         cmocka_unit_test(it_can_be_switched_off),
