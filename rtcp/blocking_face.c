@@ -193,6 +193,7 @@ int rtcp_face_run(struct rtcp_face *face, int (*command)(struct rtcp_face *, voi
 
 /* ------------------------------------------------------------------------------------------------ fork and exit */
 
+/* A number that is closed without the lock may be another's before we know that it is closed. */
 static void before_fork(void)
 {
     struct rtcp_face *face;
@@ -201,6 +202,9 @@ static void before_fork(void)
     face = atomic_load(&process.face);
     if (face != NULL) {
         pthread_mutex_lock(&face->lock);
+        while (face->is_closing) {
+            pthread_cond_wait(&face->done, &face->lock);
+        }
     }
 }
 
@@ -216,7 +220,7 @@ static void after_fork(void)
 
 static void close_link(const struct rtcp_link *link)
 {
-    if (link != NULL && (link->shared == NULL || !link->shared->is_gone)) {
+    if (link != NULL && link->shared == NULL && link->fd >= 0) {
         close(link->fd);
     }
 }
@@ -233,8 +237,8 @@ static void in_child(void)
             close_link(s->trying);
             rtcp_dial_close_copies(s);
         }
-        for (const struct rtcp_shared_link *l = face->left; l != NULL; l = l->next_left) {
-            close(l->use.fd); /* of a link that exists: closed above, and nobody made another number of it since */
+        for (const struct rtcp_shared_link *l = face->links; l != NULL; l = l->next) {
+            close(l->use.fd);
         }
         for (const struct rtcp_listener *l = face->endpoint->listeners; l != NULL; l = l->next) {
             close(l->fd);

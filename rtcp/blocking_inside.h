@@ -45,7 +45,7 @@ struct rtcp_command {
 /* The endpoint of a process, and the thread that runs it. */
 struct rtcp_face {
     pthread_mutex_t lock;
-    pthread_cond_t done; /* a command was carried out */
+    pthread_cond_t done; /* a command was carried out, or a descriptor closed */
     struct ev_loop *loop;
     struct rtcp_endpoint *endpoint;
     struct holdfast_admin *admin; /* NULL: none was asked for */
@@ -53,10 +53,12 @@ struct rtcp_face {
     ev_async call;
     bool is_call_wanted; /* send it when the lock is given back */
     struct rtcp_command *commands;
-    struct rtcp_socket *posted;    /* streams to be pumped */
-    struct rtcp_socket *held;      /* bytes of bursts wait in them */
-    struct rtcp_shared_link *left; /* connections to be closed */
-    int ends_fd;                   /* an epoll of its own: connections that ended or broke */
+    struct rtcp_socket *posted;     /* streams to be pumped */
+    struct rtcp_socket *held;       /* bytes of bursts wait in them */
+    struct rtcp_shared_link *links; /* connections whose descriptors are open */
+    struct rtcp_shared_link *left;  /* ... and are to be closed */
+    bool is_closing;                /* one is being closed, without the lock: no process is forked meanwhile */
+    int ends_fd;                    /* an epoll of its own: connections that ended or broke */
     ev_io ends;
 };
 
@@ -64,10 +66,11 @@ struct rtcp_face {
 struct rtcp_shared_link {
     struct rtcp_connection use;
     struct rtcp_face *face;
-    struct rtcp_socket *socket;         /* not to be touched once nobody is inside */
+    struct rtcp_link *link;     /* NULL: dropped */
+    struct rtcp_socket *socket; /* not to be touched once nobody is inside */
+    struct rtcp_shared_link *next, *prev;
     struct rtcp_shared_link *next_left; /* nobody is inside: it waits for the control thread to close it */
-    bool has_link;
-    bool is_gone; /* its descriptor was closed */
+    bool is_gone;                       /* its descriptor was closed */
     bool is_gentle;
     bool is_greeted; /* handshake bytes are out: the stream may follow */
     bool has_pages;  /* sendfile may write to it: it is non-blocking, and readers wait in poll */

@@ -83,6 +83,19 @@ static void drain(struct rtcp_shared_link *link)
     }
 }
 
+/* Its descriptor is closed: the number may be another's. */
+static void forget(struct rtcp_shared_link *link)
+{
+    *(link->prev != NULL ? &link->prev->next : &link->face->links) = link->next;
+    if (link->next != NULL) {
+        link->next->prev = link->prev;
+    }
+    link->is_gone = true;
+    if (link->link != NULL) {
+        link->link->fd = -1;
+    }
+}
+
 /* Only the control thread closes: libev may still ask the kernel about a number that it has stopped watching, and must
  * not meet another's. */
 static void close_descriptor(struct rtcp_shared_link *link)
@@ -90,6 +103,7 @@ static void close_descriptor(struct rtcp_shared_link *link)
     struct rtcp_face *face = link->face;
     struct linger now = {.l_onoff = 1, .l_linger = 0};
 
+    face->is_closing = true;
     rtcp_endpoint_leave(face->endpoint);
     (void)epoll_ctl(face->ends_fd, EPOLL_CTL_DEL, link->use.fd, NULL);
     if (!link->is_gentle) {
@@ -97,8 +111,10 @@ static void close_descriptor(struct rtcp_shared_link *link)
     }
     close(link->use.fd);
     rtcp_endpoint_enter(face->endpoint);
-    link->is_gone = true;
-    if (!link->has_link) {
+    face->is_closing = false;
+    pthread_cond_broadcast(&face->done);
+    forget(link);
+    if (link->link == NULL) {
         free(link);
     }
 }
@@ -156,7 +172,7 @@ static void kill_link(struct rtcp_shared_link *link, bool is_freeze)
         pthread_mutex_lock(&socket->face->lock);
         orders = rtcp_connection_leave(&link->use);
     }
-    if (link->is_gone && !link->has_link) {
+    if (link->is_gone && link->link == NULL) {
         free(link);
         return;
     }
@@ -211,7 +227,12 @@ void rtcp_shared_link_attach(struct rtcp_link *link)
     }
     rtcp_connection_init(&shared->use, link->fd, link->attempt);
     shared->face = socket->face;
-    shared->has_link = true;
+    shared->next = socket->face->links;
+    if (shared->next != NULL) {
+        shared->next->prev = shared;
+    }
+    socket->face->links = shared;
+    shared->link = link;
     shared->is_eof = link->is_eof;
     shared->is_greeted = link->out_sent == link->out_size && !link->confirm_pending;
     shared->early_in = link->early_in;
@@ -260,7 +281,8 @@ void rtcp_shared_link_drop(struct rtcp_link *link, bool is_gentle)
     struct rtcp_shared_link *shared = link->shared;
 
     link->shared = NULL;
-    shared->has_link = false;
+    link->fd = -1; /* whoever leaves last closes it */
+    shared->link = NULL;
     shared->is_gentle = is_gentle;
     kill_link(shared, false);
 }

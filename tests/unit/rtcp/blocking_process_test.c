@@ -3,13 +3,17 @@
 #include "tests/unit/rtcp/blocking_pair.h"
 
 #include <ev.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -44,6 +48,88 @@ static void in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing(void **st
     blocking_pair_expect(p->server, "before");
     blocking_pair_send(p->server, "after");
     blocking_pair_expect(p->client, "after");
+}
+
+/* What happens between the kernel's close and the return of it. */
+static struct {
+    atomic_bool is_armed;
+    int fd;
+    sem_t is_closed, is_forked;
+} closing;
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+int __wrap_close(int fd)
+{
+    int status = __real_close(fd);
+
+    if (atomic_exchange(&closing.is_armed, false)) {
+        struct timespec until;
+
+        closing.fd = fd;
+        sem_post(&closing.is_closed);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        (void)sem_timedwait(&closing.is_forked, &until); /* right is that nobody can fork now */
+    }
+    return status;
+}
+
+static void *abort_client(void *argument)
+{
+    struct blocking_pair *p = argument;
+
+    atomic_store(&closing.is_armed, true);
+    return rtcp_socket_close(p->client, RTCP_LINGER_ABORT, 0) == 0 ? p : NULL;
+}
+
+static bool has_sockets_of_the_network(void)
+{
+    for (int fd = 0; fd < 1024; fd++) {
+        struct sockaddr_storage address;
+        socklen_t size = sizeof address;
+
+        if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+            (address.ss_family == AF_INET || address.ss_family == AF_INET6)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The number of a connection that is just being closed is already a file of the application: its child closes the
+ * copies of the connections, not that. */
+static void a_child_keeps_the_files_that_took_the_number_of_a_connection(void **state)
+{
+    struct blocking_pair *p = *state;
+    void *is_right = NULL;
+    pthread_t thread;
+    int status = 0;
+    int told[2];
+    pid_t child;
+    char byte = 0;
+
+    assert_int_equal(sem_init(&closing.is_closed, 0, 0), 0);
+    assert_int_equal(sem_init(&closing.is_forked, 0, 0), 0);
+    assert_int_equal(pipe(told), 0);
+    assert_int_equal(pthread_create(&thread, NULL, abort_client, p), 0);
+    assert_int_equal(sem_wait(&closing.is_closed), 0);
+    assert_int_equal(dup2(told[1], closing.fd), closing.fd);
+    child = fork();
+    if (child == 0) {
+        _exit(write(closing.fd, "y", 1) == 1 && !has_sockets_of_the_network() ? 0 : 1);
+    }
+    sem_post(&closing.is_forked);
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    assert_int_equal(pthread_join(thread, &is_right), 0);
+    assert_ptr_equal(is_right, p);
+    close(told[0]);
+    close(told[1]);
+    close(closing.fd);
 }
 
 /* ------------------------------------------------------------------------------------------------ a key */
@@ -308,6 +394,7 @@ static void exit_does_not_wait_for_what_was_aborted(void **state)
     char address[RTCP_ADDRESS_TEXT];
     struct rtcp_socket *client;
     base_time began;
+    int status = 0;
     int told[2];
     pid_t victim;
     pid_t child;
@@ -320,13 +407,16 @@ static void exit_does_not_wait_for_what_was_aborted(void **state)
     child = fork();
     if (child == 0) {
         if (rtcp_socket_connect(address, NULL, BLOCKING_PAIR_LONG, &client) == 0) {
+            (void)!rtcp_socket_set_read_deadline(client, BLOCKING_PAIR_LONG);
             blocking_pair_expect(client, "welcome");
             kill(victim, SIGKILL);
             (void)!rtcp_socket_close(client, RTCP_LINGER_ABORT, 0);
+            exit(0);
         }
-        exit(0);
+        exit(1);
     }
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_in_range(base_clock_now() - began, 0, BASE_S(4)); /* not the five seconds of others */
     assert_int_equal(waitpid(victim, NULL, 0), victim);
     close(told[0]);
@@ -346,6 +436,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_a_child_the_sockets_are_dead_and_the_peers_hear_nothing, blocking_pair_setup,
                                         blocking_pair_teardown),
+        cmocka_unit_test_setup_teardown(a_child_keeps_the_files_that_took_the_number_of_a_connection,
+                                        blocking_pair_setup, blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(a_key_is_chosen_before_the_first_socket, blocking_pair_setup,
                                         blocking_pair_teardown),
         cmocka_unit_test_setup_teardown(keys_may_be_changed_and_the_streams_be_shown, blocking_pair_setup,
