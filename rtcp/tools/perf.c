@@ -210,6 +210,17 @@ static void print_wire(const struct perf_options *o, const struct rounds *r, uns
     }
 }
 
+/* The algorithm may be the route's: only a connection knows. */
+static void print_congestion(const struct perf_options *o)
+{
+    char address[PERF_ADDRESS];
+    char name[PERF_NAME];
+
+    (void)snprintf(address, sizeof address, "%s:%u", o->host, o->port + 1);
+    perf_tcp_congestion(address, name);
+    printf(",\"congestion\":\"%s\"", name);
+}
+
 /* The last line of a size. `ratio` is of robust to plain TCP, but with --noise of plain TCP to itself. */
 static void print_result(const struct perf_options *o, const struct rounds *r, const struct perf_result *result)
 {
@@ -223,6 +234,7 @@ static void print_result(const struct perf_options *o, const struct rounds *r, c
                            : "tcp",
            result->size, o->ring, o->paper ? "true" : "false", o->sendfile ? "true" : "false",
            o->at_once ? "true" : "false", o->coalesce ? "true" : "false", o->pairs);
+    print_congestion(o);
     if (part[PERF_TCP]) {
         print_interval("ratio", part[PERF_OURS] ? result->ratio : result->noise);
         print_interval("cpu_ratio", ratio_of(o, r->cpu[part[PERF_OURS] ? PERF_OURS : PERF_AGAIN], r->cpu[PERF_TCP]));

@@ -28,6 +28,7 @@
 #define PERF_SIZE_MAX  (1u << 20)
 #define PERF_HOST_MAX  48
 #define PERF_ADDRESS   64
+#define PERF_NAME      16 /* of a congestion control, as the kernel has them */
 
 /* ------------------------------------------------------------------------------------------------ what is measured */
 
@@ -112,6 +113,10 @@ struct perf_face {
     /* One measured run at the address; 0 or a negative status. */
     int (*run)(const struct perf_options *o, bool is_tcp, const char *address, struct perf_run *run);
 };
+
+/* What the kernel's congestion control is on connections to a plain TCP server: the figures are its, too. "unknown"
+ * where there is no connection. */
+void perf_tcp_congestion(const char *address, char name[PERF_NAME]);
 
 extern const struct perf_face perf_event;
 extern const struct perf_face perf_blocking;

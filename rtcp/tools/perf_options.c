@@ -60,7 +60,7 @@ static const char help[] =
     "and but for stream p50_us p90_us p99_us p999_us max_us. Fields of a last line: ratio of rates with ratio_low and\n"
     "ratio_high (above 1: robust TCP is faster), noise_low and noise_high, cpu_ratio with its interval (above 1: "
     "robust\n"
-    "TCP costs more), and the medians of both.\n"
+    "TCP costs more), the medians of both, and congestion, the kernel's algorithm for the connections.\n"
     "\n"
     "Exit status: 0 measured; 1 a run failed; 2 a wrong command line.\n";
 

@@ -77,6 +77,21 @@ static struct perf_sync *connect_to(const struct perf_options *o, const char *ad
     return wrap(fd, o->more);
 }
 
+void perf_tcp_congestion(const char *address, char name[PERF_NAME])
+{
+    static const char unknown[PERF_NAME] = "unknown";
+    struct sockaddr_in to;
+    socklen_t size = PERF_NAME - 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    base_zero(name, PERF_NAME);
+    if (fd < 0 || !parse(address, &to) || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size) < 0) {
+        base_copy(name, unknown, PERF_NAME);
+    }
+    (void)close(fd);
+}
+
 static bool send_all(struct perf_sync *s, const void *data, size_t size)
 {
     const uint8_t *at = data;

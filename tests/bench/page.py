@@ -93,7 +93,8 @@ def pinned_table(figures, results):
 def _measured(results):
     """From which build and machine the figures are, and which of them took more than the usual pairs."""
     abouts = sorted({f"commit {r['about']['commit']}, {r['about']['at']}, kernel {r['about']['kernel']}, "
-                     f"{r['about']['cpus']} CPUs" for r in results.values()})
+                     f"{r['about']['cpus']} CPUs, congestion control {r['about'].get('congestion', 'unknown')}"
+                     for r in results.values()})
     pairs = sorted({r["last"]["pairs"] for r in results.values()})
     return (f"Measured: {'; '.join(abouts)}; {' or '.join(map(str, pairs))} pairs of runs for each figure"
             + (" (more where noise hid a goal)." if len(pairs) > 1 else "."))

@@ -7,12 +7,15 @@ Not here  how a figure is measured: rtcp/tools (perf), heal.py.
 
 A figure whose result exists is not measured again, so the command can be ended and repeated at any time. Nothing else
 should run on the machine: the noise (plain TCP against itself) is measured, too. Each figure with a goal is measured on
-free and on fixed processors (-pinned); where noise hides its goal, it is measured again with more pairs.
+free and on fixed processors (-pinned); where noise hides its goal, it is measured again with more pairs. The runs have
+a loopback of their own with the congestion control that kernels have unless told otherwise: some pace what they send,
+which on a loopback measures little else.
 
     tests/bench/run                        everything that is missing, then the report; about an hour
     tests/bench/run --only rr-1-blocking   some figures
     tests/bench/run --again NAME ..        measured anew
     tests/bench/run --pairs 60             more pairs for all
+    tests/bench/run --congestion host      with the congestion control of this machine
     tests/bench/run --list                 the figures and whether they are there
     tests/bench/run --report               only the report, of what is there
 """
@@ -54,12 +57,27 @@ def keep(path, lines):
     part.rename(path)
 
 
+def ground(congestion):
+    """Words before a command that give it a network namespace of its own with this congestion control; none for the
+    host's, or where that is not allowed."""
+    if congestion == "host":
+        return []
+    words = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--net", "sh", "-c",
+             'ip link set lo up && ip route replace local 127.0.0.1 dev lo table local src 127.0.0.1 congctl "$0" '
+             '&& exec "$@"', congestion]
+    done = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if done.returncode != 0:
+        say(f"measured with this machine's congestion control, not {congestion}: {done.stderr.strip()}")
+        return []
+    return words
+
+
 def measure(figure, path, options, pairs):
     """One figure, kept in its file; the summary of rtcp-perf, or None where it could not be measured."""
     seconds = options.seconds or figure.seconds
     command = [build_of() / "rtcp/tools/rtcp-perf", *figure.words, "--pairs", str(pairs), "--seconds", str(seconds)]
     say(f"{figure.name}: {pairs} rounds of 3 runs of {seconds} s, about {3 * pairs * seconds:.0f} s")
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run([*options.ground, *command], capture_output=True, text=True)
     if done.returncode != 0:
         say(f"{figure.name}: not measured: {done.stderr.strip()}")
         return None
@@ -67,7 +85,8 @@ def measure(figure, path, options, pairs):
     last = json.loads(lines[-1])
     say(f"  {last['ratio']:.3f} [{last['ratio_low']:.3f}, {last['ratio_high']:.3f}] {page.verdict(figure, last)}")
     about = {"commit": commit(), "kernel": platform.release(), "cpus": os.cpu_count(), "load": os.getloadavg()[0],
-             "at": time.strftime("%Y-%m-%d"), "command": " ".join(map(str, ["rtcp-perf", *command[1:]]))}
+             "at": time.strftime("%Y-%m-%d"), "congestion": last.get("congestion", "unknown"),
+             "command": " ".join(map(str, ["rtcp-perf", *command[1:]]))}
     keep(path, [*lines, json.dumps({"about": about})])
     return last
 
@@ -97,6 +116,8 @@ def parse():
     parser.add_argument("--seconds", type=float, default=0, help="of each run (each figure's own number, 1)")
     parser.add_argument("--pin", default=",".join(map(str, sorted(os.sched_getaffinity(0))[:2])), metavar="CPU,CPU",
                         help="fixed processors of the server and the client (the first two; with only one, none)")
+    parser.add_argument("--congestion", default="cubic", metavar="NAME",
+                        help="congestion control of the runs, or host: as this machine has it (cubic)")
     parser.add_argument("--cuts", default="1x20,5x20", help="cuts of the network (1x20,5x20)")
     parser.add_argument("--list", action="store_true", help="the figures and whether they are there")
     parser.add_argument("--report", action="store_true", help="only the report")
@@ -118,6 +139,7 @@ def main():
             print(f"{'there  ' if paths[name].exists() else 'missing'} {name}")
         return 0
     options.results.mkdir(parents=True, exist_ok=True)
+    options.ground = [] if options.report else ground(options.congestion)
     failed = []
     for figure in [] if options.report else figures:
         path = paths[figure.name]

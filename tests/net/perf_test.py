@@ -65,6 +65,11 @@ def test_the_blocking_face():
     shape("crr", "--face", "blocking")
 
 
+def test_the_congestion_control_is_told():
+    hosts = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    assert shape("rr")["congestion"] == hosts
+
+
 def test_plain_tcp_against_itself():
     assert shape("rr", "--noise", wires=("tcp", "tcp-again"))["of"] == "tcp"
 

@@ -15,17 +15,22 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "bench")]
 from cases import Cases  # noqa: E402
 import figures  # noqa: E402
 import page  # noqa: E402
+import run as runner  # noqa: E402
 
 RUN = HERE.parent / "bench" / "run.py"
-# Stands for rtcp-perf: what it says depends on the number of pairs; each call leaves a line in $CALLS.
+# Stands for rtcp-perf: what it says depends on the number of pairs; each call leaves a line in $CALLS. The congestion
+# control is that of a connection.
 PERF = """#!/usr/bin/env python3
-import json, os, sys
+import json, os, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+control = socket.create_connection(server.getsockname()).getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
 pairs = int(sys.argv[sys.argv.index("--pairs") + 1])
 open(os.environ["CALLS"], "a").write(" ".join(sys.argv[1:]) + chr(10))
 low, ratio, high = json.loads(os.environ["SAYS"])["60" if pairs == 60 else "15"]
 print(json.dumps({"wire": "rtcp", "per_second": 5.0}))
 print(json.dumps({"ratio": ratio, "ratio_low": low, "ratio_high": high, "pairs": pairs, "cpu_ratio": 1.0,
-                  "cpu_ratio_low": 1.0, "cpu_ratio_high": 1.0, "noise": 1.0, "noise_low": 1.0, "noise_high": 1.0}))
+                  "cpu_ratio_low": 1.0, "cpu_ratio_high": 1.0, "noise": 1.0, "noise_low": 1.0, "noise_high": 1.0,
+                  "congestion": control.decode().rstrip(chr(0))}))
 """
 
 
@@ -51,7 +56,8 @@ def result(ratio, low, high, pairs=15):
     for name in ("ratio", "cpu_ratio", "noise"):
         last.update({name: ratio, name + "_low": low, name + "_high": high})
     return {"runs": [{"wire": "rtcp", "per_second": 7.0}], "last": last,
-            "about": {"commit": "c0ffee", "at": "2026-01-01", "kernel": "6.1", "cpus": 2}}
+            "about": {"commit": "c0ffee", "at": "2026-01-01", "kernel": "6.1", "cpus": 2,
+                      "congestion": "cubic"}}
 
 
 def a_goal_hidden_by_noise_takes_more_pairs():
@@ -69,6 +75,15 @@ def fixed_processors_are_a_figure_of_their_own():
     calls, kept = run({"15": (1.0, 1.0, 1.0)}, "--pin", "0,1", "--only", "rr-1-blocking", "rr-1-blocking-pinned")
     assert [("--pin 0,1" in call) for call in calls] == [False, True], calls
     assert sorted(kept) == ["rr-1-blocking", "rr-1-blocking-pinned"]
+
+
+def runs_have_the_congestion_control_that_was_asked_for():
+    figure = "rr-1-blocking"
+    hosts = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    may_choose = runner.ground("reno") != []  # namespaces are allowed
+    for asked, there in (("reno", "reno" if may_choose else hosts), ("host", hosts)):
+        _, kept = run({"15": (1.0, 1.0, 1.0)}, "--only", figure, "--congestion", asked)
+        assert kept[figure]["about"]["congestion"] == there, kept[figure]["about"]
 
 
 def verdicts_follow_the_goal_and_the_interval():
@@ -107,7 +122,7 @@ def the_report_keeps_what_people_wrote():
 if __name__ == "__main__":
     cases = Cases()
     for case in (a_goal_hidden_by_noise_takes_more_pairs, a_goal_that_is_plainly_missed_takes_no_more_pairs,
-                 fixed_processors_are_a_figure_of_their_own, verdicts_follow_the_goal_and_the_interval,
-                 the_report_keeps_what_people_wrote):
+                 fixed_processors_are_a_figure_of_their_own, runs_have_the_congestion_control_that_was_asked_for,
+                 verdicts_follow_the_goal_and_the_interval, the_report_keeps_what_people_wrote):
         cases.run(case.__name__, case)
     sys.exit(cases.end())
